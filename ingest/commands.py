@@ -1,0 +1,9 @@
+"""The sub-commands of `ingest`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, _SubParsersAction
+
+
+def register(commands: _SubParsersAction[ArgumentParser]) -> None:
+    """Adds the commands of this package."""

@@ -1,0 +1,106 @@
+"""Settings to services: the only place that chooses implementations. Everything heavy is made when first asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from rag.settings import Settings
+
+if TYPE_CHECKING:
+    from rag.protocols import Answerer, Generator, Retriever
+    from rag.retrieval.fields import Fields
+    from rag.storage.collection import Collection
+    from rag.storage.home import Home
+
+
+class Services:
+    """What the commands, the service and the evaluation work with. Thread-safe; close it when done."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = RLock()
+        self._collections: dict[str, Collection] = {}
+        self._fields: dict[str, Fields] = {}
+        self._retrievers: dict[str, Retriever] = {}
+        self._generator: Generator | None = None
+
+    @property
+    def home(self) -> Home:
+        """The home folder; nothing is created by looking."""
+        from rag.storage.home import Home
+
+        return Home(Path(self.settings.home))
+
+    def collection(self, name: str | None = None, *, create: bool = False) -> Collection:
+        """The open collection. Raises NotFound when it does not exist, unless `create`; then it gets the card that the
+        settings ask for."""
+        name = name or self.settings.collection
+        with self._lock:
+            if name not in self._collections:
+                home = self.home
+                if create and not home.exists(name):
+                    from rag.retrieval.fields import card
+
+                    self._collections[name] = home.create(name, card(self.settings))
+                else:
+                    self._collections[name] = home.open(name)
+            return self._collections[name]
+
+    def fields(self, name: str | None = None) -> Fields:
+        """The embedders of a collection, as its card names them."""
+        from rag.retrieval.fields import open_fields
+
+        collection = self.collection(name)
+        with self._lock:
+            if collection.name not in self._fields:
+                self._fields[collection.name] = open_fields(collection.card, self.settings)
+            return self._fields[collection.name]
+
+    def retriever(self, name: str | None = None) -> Retriever:
+        """The retriever of a collection: the one code path for service, commands and evaluation."""
+        from rag.retrieval.retriever import HybridRetriever
+
+        collection = self.collection(name)
+        with self._lock:
+            if collection.name not in self._retrievers:
+                self._retrievers[collection.name] = HybridRetriever(
+                    collection, self.fields(collection.name), self.settings
+                )
+            return self._retrievers[collection.name]
+
+    def generator(self) -> Generator:
+        """The language model that the settings ask for."""
+        from rag.generation.generators import open_generator
+
+        with self._lock:
+            if self._generator is None:
+                self._generator = open_generator(self.settings)
+            return self._generator
+
+    def answerer(self, name: str | None = None, generator: Generator | None = None) -> Answerer:
+        """Question to proved answer over a collection; `generator` overrides the one of the settings."""
+        from rag.generation.answering import GroundedAnswerer
+
+        return GroundedAnswerer(
+            self.collection(name), self.retriever(name), generator or self.generator(), self.settings
+        )
+
+    def close(self) -> None:
+        """Frees models, files and connections."""
+        with self._lock:
+            if self._generator is not None:
+                self._generator.close()
+                self._generator = None
+            for collection in self._collections.values():
+                collection.close()
+            self._collections.clear()
+            self._fields.clear()
+            self._retrievers.clear()
+
+    def __enter__(self) -> Services:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
