@@ -110,6 +110,8 @@ class Generator(Protocol):
 class Answerer(Protocol):
     """Question to proved answer."""
 
-    def stream(self, request: AskRequest, cancel: Event | None = None) -> Iterator[SourcesFound | TextDelta | AnswerDone]:
+    def stream(
+        self, request: AskRequest, cancel: Event | None = None
+    ) -> Iterator[SourcesFound | TextDelta | AnswerDone]:
         """One SourcesFound, any number of TextDelta, one AnswerDone. Text deltas are already stripped of anything unsafe."""
         ...

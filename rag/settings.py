@@ -24,7 +24,9 @@ def _knob(default: Any, doc: str) -> Any:
 class Settings:
     """What the operator chose. Immutable; `with_changes` gives a changed copy."""
 
-    home: Path = _knob(Path(".ragbase"), "Folder that holds everything: collections, keys, logs. Environment: RAG_HOME.")
+    home: Path = _knob(
+        Path(".ragbase"), "Folder that holds everything: collections, keys, logs. Environment: RAG_HOME."
+    )
     collection: str = _knob("default", "Collection that commands work on.")
     models: Path = _knob(
         Path("~/.cache/ragbase/models"), "Cache of model weights, shared by all homes. Environment: RAG_MODELS."
@@ -50,10 +52,14 @@ class Settings:
     k: int = _knob(10, "Hits of a search.")
     source_tokens: int = _knob(0, "Tokens of sources in a prompt; 0 = chosen by model and machine.")
     answer_tokens: int = _knob(320, "Longest answer, in tokens.")
-    max_wrong: float = _knob(0.0, "Refuse more when needed so that at most this share of answers is wrong; 0 = the default point.")
+    max_wrong: float = _knob(
+        0.0, "Refuse more when needed so that at most this share of answers is wrong; 0 = the default point."
+    )
     unsupported: str = _knob("mark", "Sentences that no source supports: mark | drop.")
     synonyms: Path | None = _knob(None, "File of synonyms, one comma-separated group a line.")
-    exact_vectors: int = _knob(200_000, "Up to this many chunks a vector search is exhaustive in 32-bit floats; above it 8-bit.")
+    exact_vectors: int = _knob(
+        200_000, "Up to this many chunks a vector search is exhaustive in 32-bit floats; above it 8-bit."
+    )
     parse_memory: int = _knob(1024, "MiB of memory for the process that reads one file.")
     parse_seconds: float = _knob(120.0, "Seconds for reading one file.")
     max_file: int = _knob(512, "MiB of the largest file that is read.")
@@ -87,7 +93,9 @@ class Settings:
                 raise UsageError(f"{file}: not valid TOML ({e}); mend or remove it") from e
             unknown = set(read) - {f.name for f in fields(cls)}
             if unknown:
-                raise UsageError(f"{file}: unknown setting {', '.join(sorted(unknown))}; docs/settings.md lists them all")
+                raise UsageError(
+                    f"{file}: unknown setting {', '.join(sorted(unknown))}; docs/settings.md lists them all"
+                )
             values |= read
         elif environ.get("RAG_CONFIG"):
             raise UsageError(f"{file}: the file named by RAG_CONFIG does not exist")
