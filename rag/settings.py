@@ -83,7 +83,7 @@ class Settings:
         Raises UsageError for a value that is not of the knob's type, and for an unknown key in the file.
         """
         environ = os.environ if environ is None else environ
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {f.name: f.default for f in fields(cls)}
         home = Path(flags.get("home") or environ.get("RAG_HOME") or cls.home)
         file = Path(environ["RAG_CONFIG"]) if environ.get("RAG_CONFIG") else home / "ragbase.toml"
         if file.is_file():
@@ -124,6 +124,8 @@ def _variable(name: str) -> str:
 def _convert(name: str, value: Any) -> Any:
     """`value` in the type of the knob `name`."""
     kind = str(next(f.type for f in fields(Settings) if f.name == name))
+    if value is None:
+        return None
     try:
         if kind.startswith("Path"):
             return Path(value).expanduser().absolute()
@@ -131,4 +133,4 @@ def _convert(name: str, value: Any) -> Any:
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
         return {"int": int, "float": float, "str": str, "bool": bool}[kind](value)
     except (KeyError, TypeError, ValueError) as e:
-        raise UsageError(f"setting {name}: {value!r} is not a {kind}") from e
+        raise UsageError(f"setting {name}: {value!r} is not a value of type {kind}") from e
