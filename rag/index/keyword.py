@@ -1,0 +1,188 @@
+"""BM25 over the postings of several segments, counted over the allowed rows only.
+
+Score of a row d for the terms t of a query (Robertson, Walker et al. 1994, "Okapi at TREC-3"; k1 = 1.5, b = 0.75):
+
+    sum of weight(t) * idf(t) * tf * (k1 + 1) / (tf + k1 * (1 - b + b * |d| / average length))
+    idf(t) = ln(1 + (N - n + 0.5) / (n + 0.5))
+
+That is `rank_bm25.BM25Okapi` with Lucene's idf in place of its own. The original idf is zero for a term in half of the rows and negative
+beyond; BM25Okapi then puts a quarter of the mean idf of the vocabulary in its place, which for a small corpus is negative too, so the rows
+that hold the word would rank last. N, n and the average length count allowed rows only: what a caller may not see changes no score.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.index.postings import Postings
+from rag.index.ranking import EMPTY, Ranking, best
+
+K1 = 1.5
+B = 0.75
+_CACHE_BYTES = 64 << 20  # of term contributions kept for each allowed set
+_CACHED_FROM = 256  # postings; shorter ones are computed as fast as they are looked up
+
+
+class KeywordScorer:
+    """BM25 over one allowed set. Thread-safe; keeps the contributions of common terms, which most questions share."""
+
+    def __init__(
+        self,
+        segments: Sequence[Postings],
+        ids: Sequence[NDArray[np.int64]],
+        allowed: Sequence[NDArray[np.bool_]],
+    ) -> None:
+        """`ids[s]` are the chunk ids of the rows of segment s, `allowed[s]` which of them count."""
+        self._segments = segments
+        self._ids = ids
+        self._allowed = [None if a.all() else a for a in allowed]
+        self.rows = int(sum(int(a.sum()) for a in allowed))
+        total = sum(int(p.lengths[a].sum(dtype=np.int64)) for p, a in zip(segments, allowed, strict=True))
+        self.average_length = total / self.rows if self.rows else 0.0
+        self._norms: list[NDArray[np.float32] | None] = [None] * len(segments)
+        self._cache: OrderedDict[str, tuple[_Contribution, ...]] = OrderedDict()
+        self._cached_bytes = 0
+        self._lock = Lock()
+
+    def search(self, terms: Mapping[str, float] | Sequence[str], k: int) -> Ranking:
+        """The `k` best rows; none has score 0. A sequence weighs each term by how often it stands there."""
+        weights = _weights(terms)
+        if not self.rows or not weights or not self.average_length:
+            return EMPTY
+        contributions = [(weights[t], parts) for t, parts in self._contributions(list(weights)).items()]
+        ids, scores = [], []
+        for s in range(len(self._segments)):
+            parts = [(w, c[s]) for w, c in contributions if len(c[s].rows)]
+            if parts:
+                rows, total = _top(parts, len(self._segments[s].lengths), k)
+                ids.append(self._ids[s][rows])
+                scores.append(total)
+        if not ids:
+            return EMPTY
+        return best(np.concatenate(ids), np.concatenate(scores), k)
+
+    def scores(self, terms: Mapping[str, float] | Sequence[str], ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n,) score of each of these chunks, 0 for one that holds no term or is not allowed."""
+        found = np.zeros(len(ids), np.float32)
+        weights = _weights(terms)
+        if not self.rows or not self.average_length:
+            return found
+        for term, parts in self._contributions(list(weights)).items():
+            for s, c in enumerate(parts):
+                if len(c.rows):
+                    at = np.searchsorted(self._ids[s], ids)
+                    known = (at < len(self._ids[s])) & (self._ids[s][np.minimum(at, len(self._ids[s]) - 1)] == ids)
+                    found[known] += np.float32(weights[term]) * _looked_up(c, at[known])
+        return found
+
+    def document_frequency(self, term: str) -> int:
+        """Allowed rows that hold the term."""
+        return sum(len(c.rows) for c in self._contributions([term])[term])
+
+    def _contributions(self, terms: list[str]) -> dict[str, tuple[_Contribution, ...]]:
+        """Per term, per segment: allowed rows that hold it and what each gains from it."""
+        found: dict[str, tuple[_Contribution, ...]] = {}
+        with self._lock:
+            for term in terms:
+                if term in self._cache:
+                    self._cache.move_to_end(term)
+                    found[term] = self._cache[term]
+        missing = [t for t in terms if t not in found]
+        if missing:
+            places = [p.find(missing) for p in self._segments]
+            for i, term in enumerate(missing):
+                found[term] = self._computed([int(at[i]) for at in places])
+                self._remember(term, found[term])
+        return {t: found[t] for t in terms}
+
+    def _computed(self, places: Sequence[int]) -> tuple[_Contribution, ...]:
+        raw: list[tuple[NDArray[np.int32], NDArray[np.float32]]] = []
+        for postings, allowed, place in zip(self._segments, self._allowed, places, strict=True):
+            if place < 0:
+                raw.append((_NO_ROWS, _NO_GAIN))
+                continue
+            rows, counts = postings.slice(place)
+            if allowed is not None:
+                kept = allowed[rows]
+                rows, counts = rows[kept], counts[kept]
+            raw.append((rows, counts.astype(np.float32)))
+        n = sum(len(rows) for rows, _ in raw)
+        idf = np.log1p((self.rows - n + 0.5) / (n + 0.5))
+        factor = np.float32(idf * (K1 + 1))
+        return tuple(
+            _Contribution(rows, factor * tf / (tf + self._norm(s)[rows]) if len(rows) else _NO_GAIN)
+            for s, (rows, tf) in enumerate(raw)
+        )
+
+    def _norm(self, s: int) -> NDArray[np.float32]:
+        norm = self._norms[s]
+        if norm is None:
+            lengths = self._segments[s].lengths
+            norm = (K1 * (1 - B + B * lengths / self.average_length)).astype(np.float32)
+            self._norms[s] = norm
+        return norm
+
+    def _remember(self, term: str, parts: tuple[_Contribution, ...]) -> None:
+        size = sum(c.rows.nbytes + c.gain.nbytes for c in parts)
+        if size < _CACHED_FROM * 8 or size > _CACHE_BYTES // 4:
+            return
+        with self._lock:
+            if term in self._cache:
+                return
+            self._cache[term] = parts
+            self._cached_bytes += size
+            while self._cached_bytes > _CACHE_BYTES:
+                _, old = self._cache.popitem(last=False)
+                self._cached_bytes -= sum(c.rows.nbytes + c.gain.nbytes for c in old)
+
+
+class _Contribution:
+    """What a term adds to the rows of one segment."""
+
+    __slots__ = ("gain", "most", "rows")
+
+    def __init__(self, rows: NDArray[np.int32], gain: NDArray[np.float32]) -> None:
+        self.rows = rows
+        self.gain = gain
+        self.most = float(gain.max()) if len(gain) else 0.0
+
+
+_NO_ROWS = np.empty(0, np.int32)
+_NO_GAIN = np.empty(0, np.float32)
+
+
+def _weights(terms: Mapping[str, float] | Sequence[str]) -> dict[str, float]:
+    if isinstance(terms, Mapping):
+        return {t: float(w) for t, w in terms.items() if w > 0}
+    counted: dict[str, float] = {}
+    for term in terms:
+        counted[term] = counted.get(term, 0.0) + 1.0
+    return counted
+
+
+def _top(
+    parts: Sequence[tuple[float, _Contribution]], rows: int, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows that can be among the `k` best, with their full scores."""
+    total = np.zeros(rows, np.float32)
+    for weight, c in parts:
+        total[c.rows] += c.gain if weight == 1.0 else np.float32(weight) * c.gain
+    if sum(len(c.rows) for _, c in parts) <= 4 * k:
+        found = np.flatnonzero(total)
+        return found, total[found]
+    if rows > k:
+        kth = np.partition(total, rows - k)[rows - k]
+        found = np.flatnonzero(total >= kth) if kth > 0 else np.flatnonzero(total)
+    else:
+        found = np.flatnonzero(total)
+    return found, total[found]
+
+
+def _looked_up(c: _Contribution, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    at = np.minimum(np.searchsorted(c.rows, rows), len(c.rows) - 1)
+    return np.where(c.rows[at] == rows, c.gain[at], np.float32(0))
