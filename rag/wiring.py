@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._lock = RLock()
+        self._generator_lock = RLock()  # its own: weights may take minutes to come, and searches do not wait for them
         self._collections: dict[str, Collection] = {}
         self._fields: dict[str, Fields] = {}
         self._retrievers: dict[str, Retriever] = {}
@@ -74,7 +76,7 @@ class Services:
         """The language model that the settings ask for."""
         from rag.generation.generators import open_generator
 
-        with self._lock:
+        with self._generator_lock:
             if self._generator is None:
                 self._generator = open_generator(self.settings)
             return self._generator
@@ -87,12 +89,30 @@ class Services:
             self.collection(name), self.retriever(name), generator or self.generator(), self.settings
         )
 
+    def for_collection(self, name: str | None) -> Services:
+        """The same services with another default collection; models and open collections are shared."""
+        if name is None or name == self.settings.collection:
+            return self
+        view = copy(self)
+        view.settings = self.settings.with_changes(collection=name)
+        return view
+
+    def forget(self, name: str) -> None:
+        """Closes a collection, before it is removed."""
+        with self._lock:
+            self._retrievers.pop(name, None)
+            self._fields.pop(name, None)
+            opened = self._collections.pop(name, None)
+            if opened is not None:
+                opened.close()
+
     def close(self) -> None:
         """Frees models, files and connections."""
-        with self._lock:
+        with self._generator_lock:
             if self._generator is not None:
                 self._generator.close()
                 self._generator = None
+        with self._lock:
             for collection in self._collections.values():
                 collection.close()
             self._collections.clear()

@@ -1,0 +1,1 @@
+"""The addresses of the service: each module validates, calls one function and converts."""
