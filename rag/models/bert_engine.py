@@ -1,0 +1,99 @@
+"""A BERT embedder on onnxruntime: token ids to unit vectors. The home of onnxruntime and tokenizers.
+
+Word embeddings are read from the memory-mapped `model.safetensors`; only the rows that are asked for come into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.errors import ModelUnavailable
+from rag.models.bert_graph import GRAPH, WEIGHTS, tensor_offsets
+
+Vectors = NDArray[np.float32]
+BATCH_TOKENS = 2048
+
+
+class BertEngine:
+    """Thread-safe. `folder` holds core.onnx, model.safetensors and tokenizer.json."""
+
+    def __init__(
+        self, folder: Path, pooling: Literal["cls", "mean"], max_tokens: int, *, threads: int = 0, graph: str = GRAPH
+    ) -> None:
+        import onnxruntime as ort
+        from tokenizers import Tokenizer
+
+        self.pooling = pooling
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.enable_truncation(max_tokens)
+        self.tokenizer.no_padding()
+        self._special = frozenset(i for i, t in self.tokenizer.get_added_tokens_decoder().items() if t.special)
+        dtype, shape, offset, _ = tensor_offsets(folder / WEIGHTS)["embeddings.word_embeddings.weight"]
+        if dtype != "F32":
+            raise ModelUnavailable(
+                f"{folder}: weights are {dtype}, this engine reads F32; use sentence-transformers for it"
+            )
+        self._words = np.memmap(folder / WEIGHTS, np.float32, "r", offset, shape)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        # The arena keeps the largest batch's memory for ever; a service that embeds once a second needs none of it.
+        options.enable_cpu_mem_arena = False
+        self._session = ort.InferenceSession(str(folder / graph), options, providers=["CPUExecutionProvider"])
+
+    def tokens(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Token ids of each text, special tokens in, cut at the model's length."""
+        return [np.array(e.ids, np.int32) for e in self.tokenizer.encode_batch_fast(list(texts))]
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim) float32 unit rows, in the order of `texts`."""
+        out = np.zeros((len(texts), self._words.shape[1]), np.float32)
+        for rows, _, states, mask in self._run(self.tokens(texts)):
+            if self.pooling == "cls":
+                pooled = states[:, 0]
+            else:
+                pooled = (states * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
+            out[rows] = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+        return out
+
+    def token_vectors(self, texts: Sequence[str]) -> list[Vectors]:
+        """One (tokens, dim) array of unit rows per text, special tokens left out."""
+        out: list[Vectors] = [np.zeros((0, self._words.shape[1]), np.float32)] * len(texts)
+        for rows, ids, states, _ in self._run(self.tokens(texts)):
+            for row, token_ids, state in zip(rows, ids, states, strict=True):
+                kept = state[: len(token_ids)][[t not in self._special for t in token_ids.tolist()]]
+                out[row] = kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1e-12)
+        return out
+
+    def _run(
+        self, ids: list[NDArray[np.int32]]
+    ) -> Iterator[tuple[list[int], list[NDArray[np.int32]], Vectors, NDArray[np.int32]]]:
+        """Batches: (rows, their ids, states (b, t, h), mask (b, t))."""
+        for rows in batches([len(i) for i in ids], BATCH_TOKENS):
+            group = [ids[r] for r in rows]
+            width = max(map(len, group))
+            table = np.zeros((len(group), width), np.int32)
+            mask = np.zeros((len(group), width), np.int32)
+            for i, row in enumerate(group):
+                table[i, : len(row)] = row
+                mask[i, : len(row)] = 1
+            states = self._session.run(None, {"inputs_embeds": self._words[table], "mask": mask})[0]
+            yield rows, group, states, mask
+
+
+def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Row numbers in batches, longest first; rows x longest row of a batch stays within `budget` tokens (a longer row goes
+    alone). Rows of like length share a batch, so that little is padding; ties keep their order."""
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    out: list[list[int]] = []
+    for i in order:
+        if out and (len(out[-1]) + 1) * lengths[out[-1][0]] <= budget:
+            out[-1].append(i)
+        else:
+            out.append([i])
+    return out

@@ -1,0 +1,79 @@
+"""Texts to unit vectors: the embedders on onnxruntime, and the choice of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rag.errors import UsageError
+from rag.models.bert_engine import BertEngine
+from rag.models.bert_graph import GRAPH
+from rag.models.cache import ensure
+from rag.models.catalog import CATALOG, Model, find
+from rag.protocols import Embedder, Vectors
+from rag.settings import Settings
+
+
+class OnnxEmbedder:
+    """An Embedder on onnxruntime, for a folder that the catalog's conversion made."""
+
+    def __init__(self, model: Model, folder: Path, *, threads: int = 0) -> None:
+        self.identity: Mapping[str, Any] = identity(model)
+        encoder = model.encoder
+        assert encoder is not None
+        self.name = model.name
+        self.dim = encoder.dim
+        self.max_tokens = encoder.max_tokens
+        self._encoder = encoder
+        self._engine = BertEngine(folder, encoder.pooling, encoder.max_tokens, threads=threads)
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim) float32 unit rows, in the order of `texts`."""
+        return self._engine.embed([self._encoder.passage + t for t in texts])
+
+    def embed_question(self, text: str) -> Vectors:
+        """(dim,) float32 unit vector."""
+        return self._engine.embed([self._encoder.question + text])[0]
+
+    def token_vectors(self, texts: Sequence[str], *, question: bool = False) -> list[Vectors]:
+        """One (tokens, dim) float32 array of unit rows per text, special tokens left out. The model's prompt is read with the
+        text, and its rows are given too: late interaction was measured so."""
+        prompt = self._encoder.question if question else self._encoder.passage
+        return self._engine.token_vectors([prompt + t for t in texts])
+
+
+def identity(model: Model) -> Mapping[str, Any]:
+    """What makes two vectors comparable: goes into a collection's card. The engine is no part of it."""
+    encoder = model.encoder
+    if encoder is None:
+        raise UsageError(
+            f"model {model.name} is a {model.role}, not an embedder; `rag models list` shows the embedders"
+        )
+    return {
+        "model": model.name,
+        "weights": model.sha256,
+        "dim": encoder.dim,
+        "pooling": encoder.pooling,
+        "question": encoder.question,
+        "passage": encoder.passage,
+        "max_tokens": encoder.max_tokens,
+    }
+
+
+def load_embedder(name_or_folder: str, settings: Settings, *, bulk: bool = False) -> Embedder:
+    """The embedder of a catalog name, a hub name or a sentence-transformers folder; weights are fetched if need be.
+
+    `bulk` asks for the engine that is fastest for many passages. Raises ModelUnavailable.
+    """
+    if Path(name_or_folder).is_dir() or (name_or_folder.lower() not in CATALOG and "/" in name_or_folder):
+        from rag.retrieval.st_embedding import load_st_embedder
+
+        return load_st_embedder(name_or_folder, settings)
+    model = find(name_or_folder)
+    folder = ensure(model.name, settings.models)
+    if not (folder / GRAPH).exists():
+        from rag.retrieval.st_embedding import load_st_embedder
+
+        return load_st_embedder(str(folder), settings)
+    return OnnxEmbedder(model, folder, threads=settings.threads)
