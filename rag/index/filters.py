@@ -109,7 +109,7 @@ def _words(text: str) -> list[tuple[str, bool]]:
     while at < len(text):
         piece = _PIECE.match(text, at)
         if piece is None:
-            raise UsageError(f"filter {text!r}: a quote is not closed; write path=\"a b/*\"")
+            raise UsageError(f'filter {text!r}: a quote is not closed; write path="a b/*"')
         at = piece.end()
         values = [g for g in piece.group("double", "single", "bare") if g is not None]
         if values:

@@ -23,7 +23,7 @@ _SAMPLE = 20_000  # characters looked at
 
 
 def detect(text: str) -> str:
-    """"zh", "en", "ja", "ko", "ru", ...: the main language. Text without letters is "en".
+    """ "zh", "en", "ja", "ko", "ru", ...: the main language. Text without letters is "en".
 
     A Chinese word is about two characters, so Chinese with product codes or English terms in it stays Chinese.
     """

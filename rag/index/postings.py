@@ -112,6 +112,4 @@ def _sorted(
 
 
 def _empty(lengths: NDArray[np.int32]) -> Postings:
-    return Postings(
-        np.empty(0, "S1"), np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.uint16), lengths
-    )
+    return Postings(np.empty(0, "S1"), np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.uint16), lengths)

@@ -6,6 +6,7 @@ A `VectorIndex` holds the vectors of one field of one segment as a faiss flat in
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -34,9 +35,7 @@ def flat_bytes(vectors: Vectors) -> NDArray[np.uint8]:
 def coarse_bytes(vectors: Vectors) -> NDArray[np.uint8]:
     """The same rows in 8 bits a value, each value scaled by the range it has in this segment."""
     faiss = _faiss()
-    index = faiss.IndexScalarQuantizer(
-        vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-    )
+    index = faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
     step = max(1, len(vectors) // _TRAINED_ON)
     index.train(np.ascontiguousarray(vectors[::step], np.float32))
     for start in range(0, len(vectors), _TRAINED_ON):
@@ -93,7 +92,7 @@ class VectorIndex:
             return _faiss_search(index, query, _bitmap(allowed, 0, n) if allowed is not None else None, k)
         mask = np.ones(n, bool) if allowed is None else allowed
         edges = [n * i // parts for i in range(parts + 1)]
-        jobs = [(_bitmap(mask, a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+        jobs = [(_bitmap(mask, a, b)) for a, b in itertools.pairwise(edges)]
         found = list(_pool(threads).map(lambda bits: _faiss_search(index, query, bits, k), jobs))
         return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
 
@@ -104,9 +103,7 @@ def blocks(vectors: Sequence[Vectors], keep: Sequence[NDArray[np.bool_]], dim: i
         yield np.ascontiguousarray(part[kept], np.float32).reshape(-1, dim)
 
 
-def _most(
-    at: NDArray[np.int64], scores: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _most(at: NDArray[np.int64], scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     if len(at) <= k:
         return at, scores
     kth = np.partition(scores, len(scores) - k)[len(scores) - k]

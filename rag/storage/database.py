@@ -152,7 +152,9 @@ def connect(path: Path, *, create: bool = True) -> Database:
             raise
     if str(checked) != "1":
         connection.close()
-        raise CorruptCollection(f"{path}: its pages carry no checksums, so it is not the file we wrote; restore a backup")
+        raise CorruptCollection(
+            f"{path}: its pages carry no checksums, so it is not the file we wrote; restore a backup"
+        )
     return Database(path, connection)
 
 

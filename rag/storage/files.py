@@ -80,7 +80,7 @@ class Disk:
         os.fsync(fd)
 
     def rename(self, old: Path, new: Path) -> None:
-        os.replace(old, new)
+        old.replace(new)
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)

@@ -79,7 +79,9 @@ def write(
     files: list[FileRow] = []
     for number, (field, (rows, vectors)) in enumerate(sorted(fields.items())):
         arrays[f"field.{field}"] = rows
-        files.append(_file(f"flat:{field}", disk.write_file(folder / f"{name}.{number}.flat", [flat_bytes(vectors).data])))
+        files.append(
+            _file(f"flat:{field}", disk.write_file(folder / f"{name}.{number}.flat", [flat_bytes(vectors).data]))
+        )
         if len(vectors) >= COARSE_FROM:
             coarse = coarse_bytes(vectors)
             files.append(_file(f"coarse:{field}", disk.write_file(folder / f"{name}.{number}.coarse", [coarse.data])))

@@ -29,17 +29,21 @@ class State:
     segments: tuple[SegmentRow, ...]  # by first id
 
     def visible(self, groups: frozenset[str] | None) -> NDArray[np.bool_]:
-        """(highest version + 1,) alive and visible to a caller of these groups; None is the operator."""
+        """(highest version + 1,) alive and visible to a caller of these groups; None is the operator, no group sees nothing."""
         if groups is None:
             return self.alive
-        seen = groups | {PUBLIC}
+        seen = _seen(groups)
         return self.alive & np.array([bool(g & seen) for g in self.group_sets] or [False])[self.rights]
 
     def may_see(self, version: int, groups: frozenset[str] | None) -> bool:
         """Whether this one version is alive and visible."""
         if not 0 <= version < len(self.alive) or not self.alive[version]:
             return False
-        return groups is None or bool(self.group_sets[self.rights[version]] & (groups | {PUBLIC}))
+        return groups is None or bool(self.group_sets[self.rights[version]] & _seen(groups))
+
+
+def _seen(groups: frozenset[str]) -> frozenset[str]:
+    return groups | {PUBLIC} if groups else groups
 
 
 def load(db: Database, generation: int | None = None) -> State:
@@ -83,7 +87,9 @@ def check_generation(generation: int, oldest: int, newest: int) -> None:
 def segment_rows(db: Database) -> tuple[SegmentRow, ...]:
     """The committed segments, by their first chunk id."""
     files: dict[str, list[FileRow]] = {}
-    for segment, name, kind, size, digest in db.rows("SELECT segment, name, kind, bytes, sha256 FROM files ORDER BY name"):
+    for segment, name, kind, size, digest in db.rows(
+        "SELECT segment, name, kind, bytes, sha256 FROM files ORDER BY name"
+    ):
         files.setdefault(segment, []).append(FileRow(name, kind, size, digest))
     rows = db.rows("SELECT name, first, rows FROM segments ORDER BY first")
     return tuple(SegmentRow(name, first, count, tuple(files.get(name, ()))) for name, first, count in rows)
