@@ -6,7 +6,9 @@ import re
 import unicodedata
 
 # Characters that show nothing and break search and spans: soft hyphen, zero width, bidi controls, BOM, tags (U+E0000..).
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _SPACES = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f]+")
 _BREAKS = re.compile("\r\n|[\r\u000b\u000c\u0085\u2028\u2029]")
@@ -14,9 +16,32 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _HYPHENS = re.compile("[\u2010\u2011]")
 # Kangxi radicals and CJK radical forms: PDF fonts often map an ordinary character to its look-alike radical.
 _RADICALS = re.compile("[\u2e80-\u2fdf]")
-_RADICAL_SUPPLEMENT = {"\u2ec5": "见", "\u2ec9": "贝", "\u2ecb": "车", "\u2ed3": "长", "\u2ed4": "长", "\u2ed8": "青", "\u2ed9": "韦",
-    "\u2eda": "页", "\u2edb": "风", "\u2edc": "飞", "\u2edd": "食", "\u2ee2": "马", "\u2ee5": "鱼", "\u2ee6": "鸟", "\u2ee8": "麦", "\u2eec": "齐",
-    "\u2eed": "齿", "\u2eef": "龙", "\u2ef0": "龙", "\u2ecf": "邑", "\u2ed1": "長", "\u2ebc": "肉", "\u2eb6": "羊", "\u2e81": "厂"}
+_RADICAL_SUPPLEMENT = {
+    "\u2ec5": "见",
+    "\u2ec9": "贝",
+    "\u2ecb": "车",
+    "\u2ed3": "长",
+    "\u2ed4": "长",
+    "\u2ed8": "青",
+    "\u2ed9": "韦",
+    "\u2eda": "页",
+    "\u2edb": "风",
+    "\u2edc": "飞",
+    "\u2edd": "食",
+    "\u2ee2": "马",
+    "\u2ee5": "鱼",
+    "\u2ee6": "鸟",
+    "\u2ee8": "麦",
+    "\u2eec": "齐",
+    "\u2eed": "齿",
+    "\u2eef": "龙",
+    "\u2ef0": "龙",
+    "\u2ecf": "邑",
+    "\u2ed1": "長",
+    "\u2ebc": "肉",
+    "\u2eb6": "羊",
+    "\u2e81": "厂",
+}
 
 
 def clean(text: str) -> str:
@@ -65,7 +90,12 @@ def join_wrapped(lines: list[str]) -> str:
 
 def is_cjk(character: str) -> bool:
     """Whether the character is Han, kana or their punctuation, which are written without spaces."""
-    return "\u2e80" <= character <= "\u9fff" or "\uf900" <= character <= "\ufaff" or "\uff00" <= character <= "\uffef" or "\U00020000" <= character <= "\U0003ffff"
+    return (
+        "\u2e80" <= character <= "\u9fff"
+        or "\uf900" <= character <= "\ufaff"
+        or "\uff00" <= character <= "\uffef"
+        or "\U00020000" <= character <= "\U0003ffff"
+    )
 
 
 def _unified(match: re.Match[str]) -> str:

@@ -18,7 +18,15 @@ def open_zip(file: BinaryIO, limits: Limits) -> zipfile.ZipFile:
     file.seek(0)
     try:
         package = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError, EOFError, UnicodeDecodeError) as e:
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        NotImplementedError,
+        struct.error,
+        OSError,
+        EOFError,
+        UnicodeDecodeError,
+    ) as e:
         raise Unreadable(f"not a readable zip package ({str(e)[:100] or type(e).__name__})") from e
     entries = package.infolist()
     if len(entries) > limits.entries:
@@ -39,7 +47,16 @@ def read_entry(package: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> 
     try:
         with package.open(entry) as stream:
             return _bounded(stream, limit)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError, struct.error, OSError) as e:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        struct.error,
+        OSError,
+    ) as e:
         raise Unreadable(f"damaged entry ({str(e)[:100] or type(e).__name__})") from e
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 from ingest.cleaning import clean, clean_code, one_line
@@ -46,12 +47,19 @@ class Parsed:
         """Checked: the other end may have been taken over by a hostile file. Raises ValueError when a span is not in the text."""
         text = str(data["text"])
         pages = tuple(
-            Page(int(p["number"]), _span(p["span"], text), str(p["label"])[:200], min(1.0, max(0.0, float(p["text_score"]))),
-                 bool(p["ocr"]), int(p["tables"]), int(p["characters_lost"]))
+            Page(
+                int(p["number"]),
+                _span(p["span"], text),
+                str(p["label"])[:200],
+                min(1.0, max(0.0, float(p["text_score"]))),
+                bool(p["ocr"]),
+                int(p["tables"]),
+                int(p["characters_lost"]),
+            )
             for p in data["pages"]
         )
         blocks = tuple(Block(_kind(b["kind"]), _span(b["span"], text), int(b["level"])) for b in data["blocks"])
-        if any(a.span[1] > b.span[0] for a, b in zip(blocks, blocks[1:], strict=False)):
+        if any(a.span[1] > b.span[0] for a, b in pairwise(blocks)):
             raise ValueError("blocks overlap")
         optional = {k: None if data[k] is None else str(data[k])[:300] for k in ("author", "date")}
         return cls(str(data["member"]), str(data["type"]), str(data["title"])[:500], text, pages, blocks, **optional)
@@ -75,7 +83,9 @@ class Source:
     size: int  # bytes
     limits: Limits
     ocr: str = "auto"  # auto | never | always
-    read_member: Callable[[str, BinaryIO, int], Iterable[Parsed | Unread]] | None = None  # reads one member: name, file, size
+    read_member: Callable[[str, BinaryIO, int], Iterable[Parsed | Unread]] | None = (
+        None  # reads one member: name, file, size
+    )
 
     def bytes(self) -> bytes:
         """The whole file."""
@@ -139,11 +149,16 @@ class TextBuilder:
         self._close_page()
         if not self._length:
             raise Skip("no text in it")
-        return Parsed("", type_, one_line(title)[:300], "".join(self._parts), tuple(self._pages), tuple(self._blocks), **facts)
+        return Parsed(
+            "", type_, one_line(title)[:300], "".join(self._parts), tuple(self._pages), tuple(self._blocks), **facts
+        )
 
     def _close_page(self) -> None:
         if self._page is not None:
-            start = min(self._page.span[0] + (2 if self._page.span[0] and self._length > self._page.span[0] else 0), self._length)
+            start = min(
+                self._page.span[0] + (2 if self._page.span[0] and self._length > self._page.span[0] else 0),
+                self._length,
+            )
             self._pages.append(replace(self._page, span=(start, self._length)))
             self._page = None
 

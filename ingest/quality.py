@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 RED = 0.6  # below it a page is red: listed by `rag ingest --report`, and its citations say so
@@ -22,7 +23,10 @@ _LATIN_WORD = re.compile("[A-Za-z]{2,}")
 _OTHER_LETTER = re.compile("[\u00c0-\u024f\u0370-\u1fff\u3040-\u30ff\uac00-\ud7af]")
 # Signs that are letters of nothing: what Chinese or UTF-8 looks like when it was read as Latin-1.
 _MOJIBAKE = re.compile("[\u00a1-\u00bf\u00d7\u00f7\u0080-\u009f]|Ã.|Â.|â€|锟斤拷|烫烫|屯屯")
-_GOOD, _BAD = -3.7, -4.9  # mean natural log probability of letter pairs: English -2.3, German -2.9, Polish -3.8, a shifted alphabet -5.6
+_GOOD, _BAD = (
+    -3.7,
+    -4.9,
+)  # mean natural log probability of letter pairs: English -2.3, German -2.9, Polish -3.8, a shifted alphabet -5.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,9 @@ def measure(text: str) -> TextQuality:
     language = 1.0
     letters = len(han) + latin + other
     if letters >= 24:
-        parts = _hanzi_score(han) * len(han) + _latin_score(words) * latin + max(0.0, 1 - mojibake / max(1, other)) * other
+        parts = (
+            _hanzi_score(han) * len(han) + _latin_score(words) * latin + max(0.0, 1 - mojibake / max(1, other)) * other
+        )
         language = parts / letters
     loss = min(1.0, 4.0 * (lost + 0.5 * mojibake) / visible)
     return TextQuality(round(max(0.0, language * (1 - loss)), 4), lost)
@@ -57,7 +63,11 @@ def measure(text: str) -> TextQuality:
 
 def common_hanzi_ratio(text: str) -> float:
     """Share of common Chinese characters (GB 2312 level 1 or Big5 level 1) among the characters beyond ASCII, punctuation left out; 0 without any."""
-    beyond = [c for c in text if c > "\x7f" and not ("\u3000" <= c <= "\u303f" or "\uff00" <= c <= "\uffef" or "\u2010" <= c <= "\u2027")]
+    beyond = [
+        c
+        for c in text
+        if c > "\x7f" and not ("\u3000" <= c <= "\u303f" or "\uff00" <= c <= "\uffef" or "\u2010" <= c <= "\u2027")
+    ]
     if not beyond:
         return 0.0
     common = _common_hanzi()
@@ -79,7 +89,7 @@ def _latin_score(words: list[str]) -> float:
         if word.isupper() and len(word) <= 5:  # abbreviations spell as they like
             continue
         padded = f" {word.lower()} "
-        for a, b in zip(padded, padded[1:], strict=False):
+        for a, b in pairwise(padded):
             total += table[a][b]
             pairs += 1
     if pairs < 40:

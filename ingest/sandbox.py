@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -37,7 +37,7 @@ class Budget:
 
     memory: int = 1 << 30  # bytes of address space of the child
     seconds: float = 120.0  # wall clock; processor time is allowed as much
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     ocr: str = "auto"
 
 
@@ -130,11 +130,27 @@ class Sandbox:
             self.close()
         if self._channel is None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            arguments = [str(theirs.fileno()), str(self.budget.memory), json.dumps(asdict(self.budget.limits)), self.budget.ocr]
-            environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+            arguments = [
+                str(theirs.fileno()),
+                str(self.budget.memory),
+                json.dumps(asdict(self.budget.limits)),
+                self.budget.ocr,
+            ]
+            environment = {
+                "PATH": "/usr/bin:/bin",
+                "LANG": "C.UTF-8",
+                "OMP_NUM_THREADS": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+                "MALLOC_ARENA_MAX": "2",
+            }
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "ingest.sandbox_worker", *arguments],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=environment, close_fds=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                close_fds=True,
             )
             theirs.close()
             self._channel, self._used = ours, 0

@@ -10,12 +10,14 @@ from __future__ import annotations
 import array
 import ctypes
 import json
+import mimetypes
 import os
 import resource
 import signal
 import socket
 import struct
 import sys
+from pathlib import Path
 from typing import Any
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -25,8 +27,30 @@ _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _FS_EXECUTE, _FS_WRITE, _FS_READ_FILE, _FS_READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _NET_BIND, _NET_CONNECT = 1, 2
 _BLOCKED_EVENTS = frozenset(
-    {"socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty",
-     "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown", "shutil.rmtree", "shutil.move", "pty.spawn"}
+    {
+        "socket.__new__",
+        "socket.connect",
+        "socket.bind",
+        "socket.getaddrinfo",
+        "subprocess.Popen",
+        "os.system",
+        "os.exec",
+        "os.posix_spawn",
+        "os.fork",
+        "os.forkpty",
+        "os.remove",
+        "os.rename",
+        "os.rmdir",
+        "os.mkdir",
+        "os.link",
+        "os.symlink",
+        "os.truncate",
+        "os.chmod",
+        "os.chown",
+        "shutil.rmtree",
+        "shutil.move",
+        "pty.spawn",
+    }
 )
 
 
@@ -41,7 +65,12 @@ def confine(memory: int) -> list[str]:
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     if _landlock(libc):
         walls.append("landlock")
-    for what, value in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 64)):
+    for what, value in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 64),
+    ):
         resource.setrlimit(what, (value, value))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     sys.setrecursionlimit(2_000)
@@ -52,7 +81,12 @@ def confine(memory: int) -> list[str]:
 def _audit(event: str, args: tuple[Any, ...]) -> None:
     if event in _BLOCKED_EVENTS:
         raise PermissionError(f"not allowed while reading a file: {event}")
-    if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC) and args[0] != "/dev/null":
+    if (
+        event == "open"
+        and isinstance(args[2], int)
+        and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        and args[0] != "/dev/null"
+    ):
         raise PermissionError("not allowed while reading a file: writing")
 
 
@@ -67,16 +101,35 @@ def _landlock(libc: ctypes.CDLL) -> bool:
     if ruleset < 0:
         return False
     # An editable install lies outside the prefixes: the package's own folder is readable too.
-    folders = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-               "/usr", "/lib", "/lib64", "/bin", "/etc/fonts", "/etc/ssl", "/etc/localtime", "/etc/ld.so.cache", "/proc/cpuinfo", "/proc/meminfo", "/proc/self", "/sys/devices/system",
-               "/dev/null", "/dev/urandom", os.path.realpath(sys.executable), *(p for p in sys.path if p and os.path.isdir(p))}
+    folders = {
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        str(Path(__file__).resolve().parent.parent),
+        "/usr",
+        "/lib",
+        "/lib64",
+        "/bin",
+        "/etc/fonts",
+        "/etc/ssl",
+        "/etc/localtime",
+        "/etc/ld.so.cache",
+        "/proc/cpuinfo",
+        "/proc/meminfo",
+        "/proc/self",
+        "/sys/devices/system",
+        "/dev/null",
+        "/dev/urandom",
+        str(Path(sys.executable).resolve()),
+        *(p for p in sys.path if p and Path(p).is_dir()),
+    }
     for folder in sorted(folders):
         try:
             handle = os.open(folder, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue
         rights = _FS_READ_FILE | (_FS_WRITE if folder == "/dev/null" else 0)
-        if os.path.isdir(folder):
+        if Path(folder).is_dir():
             rights |= _FS_READ_DIR | _FS_EXECUTE
         libc.syscall(_LANDLOCK_ADD, ruleset, 1, struct.pack("=Qi", rights & handled, handle), 0)
         os.close(handle)
@@ -108,7 +161,12 @@ def serve(channel: socket.socket, limits: dict[str, int], ocr: str) -> None:
                 os.write(channel.fileno(), _frame(b'{"failed": "needs more memory than allowed"}'))
                 return
             except Exception as e:  # noqa: BLE001 - whatever a library throws at a hostile file is this file's reason, not a crash
-                _send(channel, {"failed": f"damaged or not what its name says ({type(e).__name__}: {' '.join(str(e).split())[:160]})"})
+                _send(
+                    channel,
+                    {
+                        "failed": f"damaged or not what its name says ({type(e).__name__}: {' '.join(str(e).split())[:160]})"
+                    },
+                )
 
 
 def _allow_seconds(seconds: int) -> None:
@@ -140,6 +198,7 @@ def main() -> None:
     """`sandbox_worker FD MEMORY LIMITS OCR`: the inherited socket, bytes of memory, limits as JSON, whether to use OCR."""
     handle, memory, limits, ocr = sys.argv[1:5]
     channel = socket.socket(fileno=int(handle))
+    mimetypes.init(files=[])  # or openpyxl looks for the system's tables
     os.chdir("/")
     walls = confine(int(memory))
     _send(channel, {"ready": walls})

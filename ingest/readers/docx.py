@@ -41,7 +41,13 @@ def read(source: Source) -> Iterator[Parsed]:
         if not text.strip():
             continue
         style = _style(Paragraph(element, document))
-        level = 1 if style.lower() in ("title", "标题") else int(m.group(1)) if (m := _HEADING.match(style)) else _outline(element)
+        level = (
+            1
+            if style.lower() in ("title", "标题")
+            else int(m.group(1))
+            if (m := _HEADING.match(style))
+            else _outline(element)
+        )
         if level:
             flush()
             builder.heading(text, level)

@@ -12,9 +12,60 @@ from lxml import html as lxml_html
 from ingest.encodings import decode
 from ingest.parsed import Parsed, Skip, Source, TextBuilder, Unreadable
 
-_DROPPED = frozenset({"script", "style", "template", "noscript", "head", "iframe", "object", "svg", "math", "select", "button", "nav", "canvas", "audio", "video"})
+_DROPPED = frozenset(
+    {
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "head",
+        "iframe",
+        "object",
+        "svg",
+        "math",
+        "select",
+        "button",
+        "nav",
+        "canvas",
+        "audio",
+        "video",
+    }
+)
 _BLOCKS = frozenset(
-    "address article aside blockquote body center dd details dialog div dl dt fieldset figcaption figure footer form header hr html legend main p section summary tr td th caption tbody thead tfoot".split()
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "header",
+        "hr",
+        "html",
+        "legend",
+        "main",
+        "p",
+        "section",
+        "summary",
+        "tr",
+        "td",
+        "th",
+        "caption",
+        "tbody",
+        "thead",
+        "tfoot",
+    ]
 )
 
 
@@ -32,7 +83,9 @@ def read(source: Source) -> Iterator[Parsed]:
 def add_html(builder: TextBuilder, text: str) -> dict[str, str | None]:
     """Adds the blocks of an HTML text; gives its title, first heading, date and author where it states them."""
     text = re.sub(r"<\?xml[^>]{0,200}\?>", "", text, count=1)
-    parser = lxml_html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False)
+    parser = lxml_html.HTMLParser(
+        encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False
+    )
     try:
         tree = lxml_html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as e:
@@ -44,7 +97,10 @@ def add_html(builder: TextBuilder, text: str) -> dict[str, str | None]:
     return {
         "title": _first(tree, "//head/title/text()"),
         "heading": walker.heading,
-        "date": _first(tree, "//meta[@name='date' or @property='article:published_time' or @name='dcterms.date']/@content") or _first(tree, "//time/@datetime"),
+        "date": _first(
+            tree, "//meta[@name='date' or @property='article:published_time' or @name='dcterms.date']/@content"
+        )
+        or _first(tree, "//time/@datetime"),
         "author": _first(tree, "//meta[@name='author']/@content"),
     }
 
@@ -149,9 +205,7 @@ class _Walker:
         text = "\n".join(x for x in (" ".join(line.split()) for line in raw.split("\n")) if x)
         if not text:
             return
-        if item:
-            self._items.append("- " + " ".join(text.split()))
-        elif self._items:
+        if item or self._items:
             self._items.append("- " + " ".join(text.split()))
         else:
             self.builder.block("paragraph", text)
@@ -168,7 +222,12 @@ def _text(node: Any) -> str:
 
 def _hidden(node: Any) -> bool:
     style = (node.get("style") or "").replace(" ", "").lower()
-    return node.get("hidden") is not None or node.get("aria-hidden") == "true" or "display:none" in style or "visibility:hidden" in style
+    return (
+        node.get("hidden") is not None
+        or node.get("aria-hidden") == "true"
+        or "display:none" in style
+        or "visibility:hidden" in style
+    )
 
 
 def _is_data_table(node: Any) -> bool:

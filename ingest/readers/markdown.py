@@ -13,7 +13,11 @@ from ingest.parsed import Parsed, Skip, Source, TextBuilder
 
 _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _FIELD = re.compile(r"^([A-Za-z_\u4e00-\u9fff][\w -]{0,40})\s*[:：]\s*(.*)$")
-_TITLES, _DATES, _AUTHORS = ("title", "标题"), ("date", "updated", "日期", "发布日期"), ("author", "authors", "owner", "作者")
+_TITLES, _DATES, _AUTHORS = (
+    ("title", "标题"),
+    ("date", "updated", "日期", "发布日期"),
+    ("author", "authors", "owner", "作者"),
+)
 _TAG = re.compile(r"<[^>]{0,2000}>")
 
 
@@ -152,4 +156,6 @@ def _closing(tokens: list[Token], at: int) -> int:
     """Index of the token that closes the one at `at`."""
     level = tokens[at].level
     kind = tokens[at].type.replace("_open", "_close")
-    return next((i for i in range(at + 1, len(tokens)) if tokens[i].type == kind and tokens[i].level == level), len(tokens) - 1)
+    return next(
+        (i for i in range(at + 1, len(tokens)) if tokens[i].type == kind and tokens[i].level == level), len(tokens) - 1
+    )

@@ -30,6 +30,10 @@ def checked_package(source: Source) -> BinaryIO:
 def core_date(*candidates: datetime | None) -> str | None:
     """The first date there is, as ISO 8601; templates' dates (2013, the default of libraries) do not count."""
     for value in candidates:
-        if isinstance(value, datetime) and value.year > 1990 and not (value.year == 2013 and value.month == 12 and value.day == 23):
+        if (
+            isinstance(value, datetime)
+            and value.year > 1990
+            and not (value.year == 2013 and value.month == 12 and value.day == 23)
+        ):
             return value.date().isoformat()
     return None

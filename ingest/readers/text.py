@@ -29,10 +29,17 @@ def read(source: Source) -> Iterator[Parsed]:
 def add_paragraphs(builder: TextBuilder, text: str, *, headings: bool = False) -> str:
     """Adds the paragraphs, lists and headings of plain text; gives the first heading, "" when there is none."""
     title = ""
-    paragraphs = [p for p in re.split(r"\n[ \t\u3000]*\n+", text.replace("\r\n", "\n").replace("\r", "\n")) if p.strip()]
+    paragraphs = [
+        p for p in re.split(r"\n[ \t\u3000]*\n+", text.replace("\r\n", "\n").replace("\r", "\n")) if p.strip()
+    ]
     for at, paragraph in enumerate(paragraphs):
         lines = [line.strip() for line in paragraph.split("\n") if line.strip()]
-        if headings and len(lines) == 1 and at + 1 < len(paragraphs) and (level := heading_level(lines[0], first=at == 0)):
+        if (
+            headings
+            and len(lines) == 1
+            and at + 1 < len(paragraphs)
+            and (level := heading_level(lines[0], first=at == 0))
+        ):
             builder.heading(lines[0], level)
             title = title or lines[0]
         elif len(lines) > 1 and sum(bool(_LIST_ITEM.match(line)) for line in lines) * 2 >= len(lines):
@@ -48,7 +55,11 @@ def heading_level(line: str, *, first: bool = False) -> int:
     """1..6 when a line that stands alone reads as a heading, else 0."""
     if found := _CHINESE_HEADING.match(line):
         return _CHINESE_LEVEL[found.group(1)]
-    if len(line) > (40 if any(map(is_cjk, line)) else 90) or _SENTENCE_END.search(line) or _LIST_ITEM.match(line) and not _NUMBERED.match(line):
+    if (
+        len(line) > (40 if any(map(is_cjk, line)) else 90)
+        or _SENTENCE_END.search(line)
+        or (_LIST_ITEM.match(line) and not _NUMBERED.match(line))
+    ):
         return 0
     if first:
         return 1
