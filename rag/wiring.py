@@ -33,7 +33,8 @@ class Services:
         """The home folder; nothing is created by looking."""
         from rag.storage.home import Home
 
-        return Home(Path(self.settings.home))
+        settings = self.settings
+        return Home(Path(settings.home), exact_vectors=settings.exact_vectors, threads=settings.threads)
 
     def collection(self, name: str | None = None, *, create: bool = False) -> Collection:
         """The open collection. Raises NotFound when it does not exist, unless `create`; then it gets the card that the

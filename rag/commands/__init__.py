@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, _SubParsersAction
 
-from rag.commands import asking
+from rag.commands import asking, collections
 
 
 def register(commands: _SubParsersAction[ArgumentParser]) -> None:
     """Adds the commands of this package."""
-    for module in (asking,):
+    for module in (asking, collections):
         module.register(commands)

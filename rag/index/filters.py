@@ -33,14 +33,22 @@ _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T[\d:.+Z-]+)?)?)?")
 class Filterable(Protocol):
     """What a condition looks at."""
 
-    document: str
-    title: str
-    path: str
-    root: str
-    language: str
-    type: str
-    date: str | None
-    author: str | None
+    @property
+    def document(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def root(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def date(self) -> str | None: ...
+    @property
+    def author(self) -> str | None: ...
 
 
 @dataclass(frozen=True)

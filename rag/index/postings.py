@@ -22,7 +22,7 @@ class Postings:
     terms: NDArray[np.bytes_]  # (t,) sorted, unique
     starts: NDArray[np.int64]  # (t + 1,) into rows and counts
     rows: NDArray[np.int32]  # (p,) ascending within a term
-    counts: NDArray[np.uint16] | NDArray[np.uint32]  # (p,) times the term stands in the row
+    counts: NDArray[np.unsignedinteger]  # (p,) uint16 or uint32: times the term stands in the row
     lengths: NDArray[np.int32]  # (n,) tokens of each row
 
     def find(self, terms: Sequence[str]) -> NDArray[np.int64]:
@@ -38,7 +38,7 @@ class Postings:
             found[np.array([i for i, _ in keys])[hit]] = at[hit]
         return found
 
-    def slice(self, term: int) -> tuple[NDArray[np.int32], NDArray[np.uint16] | NDArray[np.uint32]]:
+    def slice(self, term: int) -> tuple[NDArray[np.int32], NDArray[np.unsignedinteger]]:
         """Rows and counts of the term at this position."""
         start, stop = int(self.starts[term]), int(self.starts[term + 1])
         return self.rows[start:stop], self.counts[start:stop]
@@ -107,7 +107,7 @@ def _sorted(
     order = np.argsort(term_of, kind="stable")  # rows come in ascending, so they stay so within a term
     starts = np.zeros(len(keys) + 1, np.int64)
     np.cumsum(np.bincount(term_of, minlength=len(keys)), out=starts[1:])
-    width = np.uint16 if counts.max() <= np.iinfo(np.uint16).max else np.uint32
+    width: type[np.unsignedinteger] = np.uint16 if counts.max() <= np.iinfo(np.uint16).max else np.uint32
     return Postings(keys, starts, row_of[order].astype(np.int32), counts[order].astype(width), lengths)
 
 

@@ -17,15 +17,13 @@ from rag.storage import compaction, sealed, state
 from rag.storage.card import FORMAT_VERSION, Card
 from rag.storage.database import Database, connect
 from rag.storage.files import Disk
+from rag.storage.layout import DATABASE, HEAD, SEGMENTS, WRITER_LOCK
 from rag.storage.locks import exclusive
 from rag.storage.segments import Segment, SegmentRow, open_segment
 from rag.storage.snapshot import DocumentInfo, Snapshot
 from rag.storage.verification import problems
 from rag.storage.writer import Writer
 
-DATABASE = "store.sqlite"
-HEAD = "head.json"
-SEGMENTS = "segments"
 _OLD_KEPT = 4  # snapshots of older generations kept open
 _TRIES = 20
 
@@ -53,7 +51,9 @@ class Diff:
 class Collection:
     """An open collection. Thread-safe. `Home.open` makes it; close it when done."""
 
-    def __init__(self, folder: Path, disk: Disk, *, exact_vectors: int, threads: int) -> None:
+    def __init__(
+        self, folder: Path, disk: Disk, *, exact_vectors: int, threads: int, any_tokenizer: bool = False
+    ) -> None:
         """Raises CorruptCollection, CollectionMismatch, StorageFailed."""
         self.folder = folder
         self.name = folder.name
@@ -70,7 +70,7 @@ class Collection:
         self.database = connect(folder / DATABASE, create=False)  # for the writer
         try:
             self._reading = connect(folder / DATABASE, create=False)  # its own connection: a commit blocks no reader
-            self.card = self._checked_card()
+            self.card = self._checked_card(any_tokenizer)
             counter = int(self._reading.value("SELECT value FROM meta WHERE key = 'counter'"))
             identity = self._reading.value("SELECT value FROM meta WHERE key = 'identity'")
             if identity != marked["identity"] or counter < int(marked["counter"]):
@@ -110,7 +110,7 @@ class Collection:
     @contextmanager
     def writer(self) -> Iterator[Writer]:
         """The one writer. Raises CollectionLocked when another process, or another thread, writes."""
-        with exclusive(self.folder / "writer.lock") as holder:
+        with exclusive(self.folder / WRITER_LOCK) as holder:
             if holder is not None:
                 raise CollectionLocked(
                     f"collection {self.name}: process {holder or '(unknown)'} is writing to it; wait until it is done"
@@ -149,6 +149,10 @@ class Collection:
     def verify(self) -> list[str]:
         """Everything that is wrong with the collection's files and rows, one line each; empty when sound."""
         return problems(self.folder, self._reading, self.card)
+
+    def segment_count(self) -> int:
+        """Segments that a search looks through."""
+        return len(self.snapshot().state.segments)
 
     def compact(self, keep: int | None = None) -> int:
         """Merges all segments that can be merged. With `keep`, only the last `keep` generations stay readable, and chunks that
@@ -226,7 +230,7 @@ class Collection:
             )
         raise AssertionError("unreachable")
 
-    def _checked_card(self) -> Card:
+    def _checked_card(self, any_tokenizer: bool) -> Card:
         text = self._reading.value("SELECT value FROM meta WHERE key = 'card'")
         version = json.loads(text)["format_version"]
         if version > FORMAT_VERSION:
@@ -234,7 +238,7 @@ class Collection:
                 f"collection {self.name}: its format is {version}, this program reads up to {FORMAT_VERSION}; update ragbase"
             )
         card = Card.from_json(text)
-        if card.tokenizer != TOKENIZER:
+        if card.tokenizer != TOKENIZER and not any_tokenizer:
             raise CollectionMismatch(
                 f"collection {self.name}: made with tokenizer {card.tokenizer!r}, this program has {TOKENIZER!r};"
                 f" run `rag collections reembed {self.name}`"

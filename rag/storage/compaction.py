@@ -17,6 +17,7 @@ import numpy as np
 from rag.errors import RagError
 from rag.storage import segments, state
 from rag.storage.files import TEMPORARY
+from rag.storage.layout import COMPACT_LOCK
 from rag.storage.locks import exclusive
 from rag.storage.segments import MAX_ROWS, SegmentRow
 from rag.storage.writer import record_segment
@@ -85,7 +86,7 @@ class Worker:
 
 def compact(collection: Collection, keep: int | None = None, everything: bool = False) -> int:
     """Merges what is due, drops what `keep` allows; chunks dropped. Does nothing while another process compacts."""
-    with exclusive(collection.folder / "compact.lock") as holder:
+    with exclusive(collection.folder / COMPACT_LOCK) as holder:
         if holder is not None:
             return 0
         if keep is None and _mostly_dead(collection):
@@ -98,7 +99,7 @@ def compact(collection: Collection, keep: int | None = None, everything: bool = 
 
 def sweep(collection: Collection) -> int:
     """Removes files that no committed row names. Only for the holder of the writer's lock; skipped while a merge is under way."""
-    with exclusive(collection.folder / "compact.lock") as holder:
+    with exclusive(collection.folder / COMPACT_LOCK) as holder:
         if holder is not None:
             return 0
         named = {name for (name,) in collection.database.rows("SELECT name FROM files")}

@@ -166,7 +166,7 @@ def _packed(arrays: Mapping[str, NDArray[np.generic]]) -> Iterator[Bytes]:
     yield _MAGIC + len(header).to_bytes(8, "little") + header
     for array in arrays.values():
         if array.nbytes:
-            yield memoryview(np.ascontiguousarray(array).view(np.uint8))
+            yield np.ascontiguousarray(array).view(np.uint8).data
         yield b"\0" * (-array.nbytes % _ALIGN)
 
 

@@ -278,7 +278,21 @@ class Snapshot:
     def _info_rows(self, where: str, params: Sequence[Any] = ()) -> list[DocumentInfo]:
         state = self.state
         return [
-            DocumentInfo(r[1], r[2], r[3], r[4], state.group_sets[state.rights[r[0]]], *r[5:], r[0])
+            DocumentInfo(
+                document=r[1],
+                title=r[2],
+                path=r[3],
+                root=r[4],
+                groups=state.group_sets[state.rights[r[0]]],
+                chunks=r[5],
+                content_hash=r[6],
+                language=r[7],
+                type=r[8],
+                date=r[9],
+                author=r[10],
+                superseded_by=r[11],
+                version=r[0],
+            )
             for r in self._db.rows(
                 "SELECT v.version, v.document, v.title, v.path, v.root, v.chunks, v.content_hash, v.language, v.type,"
                 " v.date, v.author, d.superseded_by FROM versions v JOIN documents d ON d.document = v.document"

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from rag.errors import CorruptCollection
+from rag.errors import CorruptCollection, StorageFailed
 from rag.storage import sealed, state
 from rag.storage.card import Card
-from rag.storage.database import Database
+from rag.storage.database import Database, connect
+from rag.storage.files import TEMPORARY, sha256_of
+from rag.storage.layout import COLLECTIONS, HEAD, SEGMENTS, UPLOADS
 from rag.storage.segments import Segment, check_file, open_segment
+
+_UNCHECKED = ("-wal", "-shm", "-journal", ".lock", ".log", TEMPORARY)
 
 
 def problems(folder: Path, db: Database, card: Card) -> list[str]:
@@ -21,7 +25,7 @@ def problems(folder: Path, db: Database, card: Card) -> list[str]:
     if found:
         return found
     try:
-        sealed.read(folder / "head.json")
+        sealed.read(folder / HEAD)
     except (CorruptCollection, OSError) as e:
         found.append(str(e))
     with db.reading():
@@ -29,12 +33,34 @@ def problems(folder: Path, db: Database, card: Card) -> list[str]:
         for row in state.segment_rows(db):
             try:
                 for file in row.files:
-                    check_file(folder / "segments", file)
-                segments.append(open_segment(folder / "segments", row))
+                    check_file(folder / SEGMENTS, file)
+                segments.append(open_segment(folder / SEGMENTS, row))
             except CorruptCollection as e:
                 found.append(str(e))
         if not found:
             found += _disagreements(db, card, segments)
+    return found
+
+
+def strangers(home: Path) -> list[str]:
+    """What is wrong with the files of a home that lie beside its collections: databases, sealed files, uploads."""
+    found: list[str] = []
+    for path in sorted(home.rglob("*")) if home.is_dir() else ():
+        inside = path.relative_to(home).parts
+        if not path.is_file() or inside[0] == COLLECTIONS or path.name.endswith(_UNCHECKED):
+            continue
+        try:
+            if path.suffix in (".sqlite", ".db"):
+                with connect(path, create=False) as db:
+                    found += db.problems()
+            elif path.suffix == ".json":
+                sealed.read(path)
+            elif inside[0] == UPLOADS and sha256_of(path) != path.name.split(".")[0]:
+                found.append(f"{path}: damaged, its digest does not match its name; upload it again")
+        except (CorruptCollection, StorageFailed) as e:
+            found.append(str(e))
+        except FileNotFoundError:  # it was of a process that has just ended
+            continue
     return found
 
 

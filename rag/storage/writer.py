@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -121,10 +120,10 @@ class Writer:
             ids |= {digest: chunk for digest, chunk, version in rows if snapshot.state.may_see(version, None)}
         found: dict[str, dict[str, Vectors]] = {digest: {} for digest in ids}
         for field in self._collection.card.names:
-            rows = snapshot.vectors(field, list(ids.values()))
-            for digest, row in zip(ids, rows, strict=True):
-                if not np.isnan(row[0]):
-                    found[digest][field] = row
+            vectors = snapshot.vectors(field, list(ids.values()))
+            for digest, vector in zip(ids, vectors, strict=True):
+                if not np.isnan(vector[0]):
+                    found[digest][field] = vector
         return found
 
     def commit(self, note: str = "") -> int:
@@ -298,11 +297,6 @@ def record_segment(run: Callable[..., int], segment: SegmentRow) -> None:
     run("INSERT INTO segments VALUES (?, ?, ?)", (segment.name, segment.first, segment.rows))
     for f in segment.files:
         run("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (f.name, segment.name, f.kind, f.bytes, f.sha256))
-
-
-def segment_folder(folder: Path) -> Path:
-    """Where a collection keeps its segment files."""
-    return folder / "segments"
 
 
 def _end(run: Callable[..., int], document: str, generation: int) -> None:
