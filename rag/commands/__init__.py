@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, _SubParsersAction
 
-from rag.commands import asking, collections
+from rag.commands import asking, collections, doctor
 
 
 def register(commands: _SubParsersAction[ArgumentParser]) -> None:
     """Adds the commands of this package."""
-    for module in (asking, collections):
+    for module in (asking, collections, doctor):
         module.register(commands)

@@ -1,0 +1,74 @@
+"""How sure an answer is, from what is known without a further model call, and from when on it is refused (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rag.generation.facts import facts
+from rag.generation.prompting import prompt_language
+from rag.generation.wording import content_terms
+from rag.index.tokenization import fold
+from rag.types import Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What speaks for and against an answer; each 0..1."""
+
+    coverage: float  # of the question's words by the sources; names and numbers count threefold
+    supported: float  # share of sentences that are supported
+    partly: float
+
+
+DEFAULT_WEIGHTS = {"coverage": 3.0, "supported": 2.5, "partly": 1.2}
+DEFAULT_BIAS = -2.2
+DEFAULT_THRESHOLD = 0.5
+
+
+def question_coverage(question: str, hits: Sequence[Hit]) -> float:
+    """Share of what the question asks about that the sources speak of at all, 0..1. A source in another language is not held
+    against it: 0.6 then."""
+    if not hits:
+        return 0.0
+    language = prompt_language(question)
+    texts = [fold(f"{h.chunk.context} {h.chunk.text}") for h in hits if prompt_language(h.chunk.text) == language]
+    if not texts:
+        return 0.6
+    asked = facts(question)
+    words = dict.fromkeys(content_terms(fold(question)), 1.0)
+    words |= dict.fromkeys(asked.names, 3.0) | dict.fromkeys(asked.identifiers, 3.0)
+    if not words:
+        return 0.6
+    whole = " ".join(texts)
+    terms = {t for text in texts for t in content_terms(text)}
+    squeezed = whole.replace("-", "")
+    found = sum(
+        w
+        for t, w in words.items()
+        if t in terms or (not t.isascii() and t in whole) or t in squeezed.split() or t in whole
+    )
+    return found / sum(words.values())
+
+
+def confidence_of(signals: Signals, calibration: Mapping[str, Any] | None) -> float:
+    """0..1: the chance that the answer is right, by logistic regression over the signals."""
+    weights = (calibration or {}).get("weights", DEFAULT_WEIGHTS)
+    bias = (calibration or {}).get("bias", DEFAULT_BIAS)
+    z = bias + sum(weights.get(name, 0.0) * value for name, value in asdict(signals).items())
+    return 1 / (1 + math.exp(-z))
+
+
+def threshold_of(calibration: Mapping[str, Any] | None, max_wrong: float) -> float:
+    """Confidence below which an answer is refused. With `max_wrong` and a stored curve: the lowest one that keeps the share of
+    wrong answers within it."""
+    if calibration and max_wrong > 0:
+        for point in calibration.get("curve", ()):
+            if point["wrong"] <= max_wrong:
+                return float(point["threshold"])
+        return 1.0
+    if calibration:
+        return float(calibration.get("threshold", DEFAULT_THRESHOLD))
+    return DEFAULT_THRESHOLD
