@@ -20,7 +20,7 @@ HOMES = {
     "faiss": {"rag/index/vector.py"},
     "xllamacpp": {"rag/generation/embedded_chat.py"},
     "ollama": {"rag/generation/ollama_chat.py"},
-    "onnxruntime": {"rag/retrieval/embedding.py"},
+    "onnxruntime": {"rag/models/bert_engine.py"},
     "pypdf": {"ingest/readers/pdf.py"},
     "rank_bm25": set(),  # the independent implementation that tests compare ours with
 }

@@ -97,6 +97,7 @@ class Model:
     download: int = 0  # bytes that are fetched
     encoder: Encoder | None = None
     decoder: Decoder | None = None
+    layer_parameters: float = 0.0  # of an encoder: those that every token goes through (all but the word table)
     demo: bool = False
 
     @property
@@ -157,6 +158,7 @@ def _bge(language: str, encoder: Encoder, onnx: Facts, tokenizer: Facts, weights
         ),
         download=onnx[0] + tokenizer[0],
         encoder=encoder,
+        layer_parameters=12.6e6 if language == "zh" else 21.3e6,
         demo=True,
     )
 
@@ -174,12 +176,6 @@ def _minilm_source(kind: Kind, container: str, prefix: str) -> Source:
         ("config.json", _MINILM_CONFIG),
     )
     return Source(kind, tuple(Part(container, prefix + path, path, *facts) for path, facts in members))
-
-
-def _hub_only(
-    name: str, role: Role, licence: str, repository: str, download: int, about: str, encoder: Encoder | None = None
-) -> Model:
-    return Model(name, role, licence, about, hub=repository, download=download, encoder=encoder)
 
 
 _MODELS = (
@@ -202,7 +198,6 @@ _MODELS = (
         role="embedder",
         licence="MIT",
         about="Chinese, English and across languages; published at 4 bits a weight, so not the vectors of the hub's file",
-        hub="intfloat/multilingual-e5-small",
         files=(
             File("model.safetensors", 470045872, "8520eedb7ea5147f2345d7535bda10480394cca9f4451e415bf76a00d7eb8071"),
         ),
@@ -224,6 +219,7 @@ _MODELS = (
         ),
         download=91165692,
         encoder=Encoder(384, "mean", question="query: ", passage="passage: "),
+        layer_parameters=21.3e6,
         demo=True,
     ),
     Model(
@@ -240,6 +236,7 @@ _MODELS = (
         ),
         download=_MINILM_WEIGHTS[0] + _MINILM_TOKENIZER[0],
         encoder=Encoder(384, "mean", max_tokens=256, languages=("en",)),
+        layer_parameters=10.6e6,
     ),
     _gguf(
         "qwen2.5-coder-1.5b-instruct",
@@ -280,19 +277,33 @@ _MODELS = (
         about="English only, for fast tests",
         decoder=Decoder(0.135e9, 5.8, layers=30, kv_heads=3, head_dim=64, context=8192),
     ),
-    _hub_only(
-        "bge-m3", "embedder", "MIT", "BAAI/bge-m3", 2_290_000_000, "100 languages in one field", Encoder(1024, "cls")
+    Model(
+        "bge-m3",
+        "embedder",
+        "MIT",
+        "100 languages in one field",
+        hub="BAAI/bge-m3",
+        download=2_290_000_000,
+        encoder=Encoder(1024, "cls", max_tokens=8192),
+        layer_parameters=302e6,
     ),
-    _hub_only(
-        "bge-reranker-base", "reranker", "MIT", "BAAI/bge-reranker-base", 1_130_000_000, "cross-encoder, zh and en"
+    Model(
+        "bge-reranker-base",
+        "reranker",
+        "MIT",
+        "cross-encoder, Chinese and English",
+        hub="BAAI/bge-reranker-base",
+        download=1_130_000_000,
+        layer_parameters=85e6,
     ),
-    _hub_only(
+    Model(
         "bge-reranker-v2-m3",
         "reranker",
         "Apache-2.0",
-        "BAAI/bge-reranker-v2-m3",
-        2_290_000_000,
         "cross-encoder, multilingual",
+        hub="BAAI/bge-reranker-v2-m3",
+        download=2_290_000_000,
+        layer_parameters=302e6,
     ),
 )
 
@@ -300,14 +311,18 @@ CATALOG: Mapping[str, Model] = MappingProxyType({m.name: m for m in _MODELS})
 
 
 def find(name: str) -> Model:
-    """The entry of that name; case, and the owner of a hub name ("BAAI/bge-m3"), do not matter.
+    """The entry of that name, or of that hub repository ("BAAI/bge-m3"); case does not matter. Any other "owner/name" is a
+    repository of the hub that is used as it is.
 
     Raises ModelUnavailable with the nearest names.
     """
     key = name.lower()
     for model in CATALOG.values():
-        if key in (model.name, model.hub.lower()):
+        if key == model.name or (model.hub and key == model.hub.lower()):
             return model
+    owner, slash, rest = name.partition("/")
+    if slash and owner and rest and "/" not in rest:
+        return Model(f"{owner}--{rest}", "embedder", "see the hub", "", hub=name)
     near = get_close_matches(key.rsplit("/", 1)[-1], CATALOG, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(CATALOG)}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(CATALOG)}."
     raise ModelUnavailable(f"model {name}: not in the catalog; {hint} `rag models list` shows them all")

@@ -110,7 +110,7 @@ def open_fields(card: Card, settings: Settings) -> Fields:
     Raises CollectionMismatch naming both values when a model is not the one that made the vectors.
     """
     for field in card.fields:
-        if field.model in CATALOG:
+        if field.model in CATALOG and CATALOG[field.model].files:
             _check(field, identity(find(field.model)))
 
     def load(field: FieldCard, bulk: bool) -> Embedder:
@@ -122,7 +122,7 @@ def open_fields(card: Card, settings: Settings) -> Fields:
 
 
 def _one_field(name_or_folder: str, settings: Settings) -> FieldCard:
-    if name_or_folder in CATALOG and CATALOG[name_or_folder].sources:
+    if name_or_folder in CATALOG and CATALOG[name_or_folder].files:
         facts = identity(CATALOG[name_or_folder])
         return FieldCard(name_or_folder, name_or_folder, ("*",), facts["dim"], facts)
     path = Path(name_or_folder)
