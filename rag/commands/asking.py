@@ -52,7 +52,7 @@ def run_search(args: Namespace) -> int:
     """Prints the hits of one search."""
     with _services(args) as services:
         result = services.retriever().search(_request(args, args.question))
-    emit(args, search_json(result), _hits_text(result))
+    emit(args, search_json(result), _hits_text(result, args.explain))
     return 0
 
 
@@ -212,8 +212,8 @@ def _sources_text(answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def _hits_text(result: SearchResult) -> str:
-    lines = [_hit_text(hit) for hit in result.hits] or ["nothing found"]
+def _hits_text(result: SearchResult, explain: bool) -> str:
+    lines = [_hit_text(hit, explain) for hit in result.hits] or ["nothing found"]
     if result.why_not is not None:
         lines.append("why not: " + ", ".join(f"{key}: {value}" for key, value in result.why_not.items()))
     lines += [f"note: {note}" for note in result.notes]
@@ -221,16 +221,16 @@ def _hits_text(result: SearchResult) -> str:
     return "\n".join(lines)
 
 
-def _hit_text(hit: Hit) -> str:
+def _hit_text(hit: Hit, explain: bool) -> str:
     page = f" p.{hit.chunk.page}" if hit.chunk.page else ""
-    heading = f" › {' › '.join(hit.chunk.heading)}" if hit.chunk.heading else ""
+    place = " › ".join(dict.fromkeys((hit.title, *hit.chunk.heading)))  # the first heading often is the title
     lines = [
-        f"{hit.rank}. {hit.title}{heading} — {hit.path}{page} ({hit.score:.3f})",
+        f"{hit.rank}. {place} — {hit.path}{page} ({hit.score:.3f})",
         f"   {_short(hit.chunk.text, 300)}",
     ]
-    if hit.matched_terms:
+    if explain:
         stages = ", ".join(f"{name} #{s.rank} {s.score:.3f}" for name, s in hit.stages.items())
-        lines.append(f"   stages: {stages}; matched: {', '.join(hit.matched_terms)}")
+        lines.append(f"   stages: {stages}; matched: {', '.join(hit.matched_terms) or 'no term'}")
     return "\n".join(lines)
 
 
