@@ -50,7 +50,7 @@ NOBODY = Caller("none", "nobody", frozenset(), False)
 
 def caller_of(key: Key) -> Caller:
     """An admin sees everything; anyone else the public documents and those of its groups."""
-    return Caller(key.id, key.name, None if key.admin else key.groups, key.admin)
+    return Caller(key.id, key.name, None if key.admin else key.groups | {"public"}, key.admin)
 
 
 def caller(request: Request) -> Caller:

@@ -63,7 +63,7 @@ def run_create(args: Namespace) -> int:
 def run_list(args: Namespace) -> int:
     """Prints all keys."""
     with _ledger(args) as ledger:
-        found = ledger.keys()
+        found = ledger.list_keys()
     listed = [
         {
             "id": k.id,

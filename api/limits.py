@@ -4,6 +4,7 @@ that every response carries."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ from api.error_responses import error_response
 JSON_BODY = 1_000_000  # bytes of any body that is not an upload
 UPLOADS = {"/documents"}
 BODY_SECONDS = 30.0  # for the next piece of a body
+DRAIN_SECONDS = 2.0  # for which a refused body is still read
+DRAIN_BYTES = 200_000_000
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; font-src 'self'; connect-src 'self'; "
@@ -111,7 +114,7 @@ class BodyLimit:
         limit = self._upload if upload else JSON_BODY
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdigit() and int(declared) > limit:
-            await _too_large(limit)(scope, receive, send)
+            await _refuse_body(413, _too_large(limit), scope, receive, send)
             return
         if upload:
             await self._streamed(scope, receive, send, limit)
@@ -135,7 +138,7 @@ class BodyLimit:
             size += len(parts[-1])
             more = message.get("more_body", False)
             if size > limit:
-                await _too_large(limit)(scope, receive, send)
+                await _refuse_body(413, _too_large(limit), scope, receive, send)
                 return
         body: Message | None = {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
@@ -178,8 +181,8 @@ class BodyLimit:
         try:
             await self._app(scope, counted, watched)
         except _Refused as refused:
-            answer = _too_large(limit) if refused.status == 413 else error_response(408, "the upload stalled")
-            await answer(scope, receive, send)
+            message = _too_large(limit) if refused.status == 413 else "the upload stalled"
+            await _refuse_body(refused.status, message, scope, receive, send)
 
 
 class _Refused(Exception):
@@ -187,9 +190,26 @@ class _Refused(Exception):
         self.status = status
 
 
-def _too_large(limit: int):  # type: ignore[no-untyped-def]
-    return error_response(
-        413,
-        f"the body is larger than {limit / 1e6:.0f} MB; the setting max_body raises the limit of uploads",
-        headers={"Connection": "close"},
-    )
+async def _refuse_body(status: int, message: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Says no at once, then throws away for a moment what still comes: a client that is busy sending reads the answer only
+    afterwards, and would see a broken connection instead of the reason."""
+    answer = error_response(status, message, headers={"Connection": "close"})
+    await send({"type": "http.response.start", "status": status, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    if "expect" not in Headers(scope=scope):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_drain(receive), DRAIN_SECONDS)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _drain(receive: Receive) -> None:
+    left = DRAIN_BYTES
+    while left > 0:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return
+        left -= len(message.get("body", b""))
+
+
+def _too_large(limit: int) -> str:
+    return f"the body is larger than {limit / 1e6:.0f} MB; the setting max_body raises the limit of uploads"

@@ -108,4 +108,4 @@ def _has_key(settings: Settings) -> bool:
     if not (settings.home / "service.sqlite").is_file():
         return False
     with Ledger(settings.home) as ledger:
-        return any(key.revoked is None for key in ledger.keys())
+        return any(key.revoked is None for key in ledger.list_keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -17,7 +18,7 @@ public = APIRouter(tags=["health"])
 router = APIRouter(tags=["health"])
 admin = APIRouter(tags=["health"], route_class=AdminRoute)
 
-_REFUSALS = {s: {"model": Error} for s in (400, 403, 413, 421)}
+_REFUSALS: dict[int | str, dict[str, Any]] = {s: {"model": Error} for s in (400, 403, 413, 421)}
 
 
 @public.get("/healthz", responses={200: {"model": HealthOut}, **_REFUSALS})

@@ -82,10 +82,11 @@ async def _seen(request: Request, id_: str) -> Job:
 
 
 async def _changes(service: Service, job: Job) -> AsyncIterator[str]:
-    yield event(job_json(job), "job")
-    while not job.finished and not service.stopping.is_set():
+    last = job
+    yield event(job_json(last), "job")
+    while not last.finished and not service.stopping.is_set():
         await asyncio.sleep(LOOK_SECONDS)
         now = await service.book(lambda: service.ledger.job(job.id))
-        if now != job:
-            job = now
-            yield event(job_json(job), "job")
+        if now != last:
+            last = now
+            yield event(job_json(last), "job")

@@ -54,7 +54,11 @@ async def chat(body: ChatBody, request: Request) -> Response:
     if body.stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
         early = await run.primed()
-        return refused(early) if early is not None else EventStream(_chunks(run, body.model or "", usage), run.cancel)
+        return (
+            refused(early)
+            if early is not None
+            else EventStream(_chunks(run, body.model or "ragbase", usage), run.cancel)
+        )
     end = await while_connected(request, run.finished(), run.cancel)
     if end is None:
         return Response(status_code=499)
