@@ -125,7 +125,7 @@ class OllamaGenerator:
                         0,  # the server does not say what it had cached
                         part.eval_count or 0,
                     )
-        except (ollama.ResponseError, ConnectionError, httpx.HTTPError, json.JSONDecodeError, TypeError) as e:
+        except (ollama.ResponseError, ConnectionError, httpx.HTTPError, ValueError, TypeError) as e:
             raise self._failure(e) from e
         if ended:
             return
@@ -248,7 +248,7 @@ class OllamaGenerator:
             )
         if "requires more system memory" in low or "out of memory" in low or "cudamalloc" in low:
             return GeneratorOutOfMemory(f"{self.name}: does not fit in memory ({text}); choose a smaller model")
-        if isinstance(error, json.JSONDecodeError | TypeError | ValueError):
+        if isinstance(error, TypeError | ValueError):
             return GeneratorFailed(
                 f"{self.name}: what answers at the Ollama address is not Ollama ({text}); check OLLAMA_HOST and any proxy"
             )

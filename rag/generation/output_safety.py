@@ -111,9 +111,9 @@ class OutputFilter:
 
     def _emit(self, piece: str) -> str:
         out = make_safe(piece, self._grounded)
-        if self._last.endswith("]") and out[:1] in ("(", "[", ":"):
+        if self._last == "]" and out[:1] in ("(", ":"):
             out = " " + out
-        if self._last.endswith("!") and out[:1] == "[":
+        if self._last == "!" and out[:1] == "[":
             out = " " + out
         if out:
             self._last = out[-1]
@@ -138,8 +138,9 @@ def make_safe(piece: str, grounded: Callable[[str], bool]) -> str:
         text, found = _IMAGE_OR_LINK.subn(_link_text, text)
         if not found:
             break
-    text = _ADDRESS.sub(lambda m: _address(m, grounded), text)
-    return _literal(text)
+    kept: list[str] = []
+    text = _literal(_ADDRESS.sub(lambda m: _address(m, grounded, kept), text))
+    return re.sub("\ue000(\\d+)\ue001", lambda m: f"`{kept[int(m.group(1))]}`", text)
 
 
 def strip_invisible(text: str) -> str:
@@ -161,15 +162,15 @@ def strip_invisible(text: str) -> str:
 
 
 def _link_text(match: re.Match[str]) -> str:
+    text = match.group().lstrip("!")
     if _CITATION.fullmatch(f"[{match.group(1)}]"):
-        following = match.group()[match.group().index("]") + 1 :].strip()
-        if _CITATION.fullmatch(following):  # "[1][2]" are two citations
-            return f"{match.group().lstrip('!')[: match.group().lstrip('!').index(']') + 1]} {following}"
-        return f"[{match.group(1)}]"
+        following = text[text.index("]") + 1 :].strip()
+        return text if _CITATION.fullmatch(following) else f"[{match.group(1)}]"  # "[1][2]" are two citations
     return "" if match.group().startswith("!") else match.group(1)
 
 
-def _address(match: re.Match[str], grounded: Callable[[str], bool]) -> str:
+def _address(match: re.Match[str], grounded: Callable[[str], bool], kept: list[str]) -> str:
+    """Nothing, or the place of an address that is kept as code. Its marks are private characters, which never come in."""
     word = match.group().rstrip(".,;:!?)]}'*_~")
     rest = match.group()[len(word) :]
     low = word.lower()
@@ -178,7 +179,8 @@ def _address(match: re.Match[str], grounded: Callable[[str], bool]) -> str:
         return match.group()
     dangerous = re.match(r"(?:javascript|vbscript|data|blob|file):", low)
     if not dangerous and not any(c in word for c in "?#%=&`") and grounded(word):
-        return f"`{word}`{rest}"
+        kept.append(word)
+        return f"\ue000{len(kept) - 1}\ue001{rest}"
     return rest
 
 
@@ -193,7 +195,7 @@ def _literal(text: str) -> str:
             out.append(" ")
         out.append(match.group())
         at = match.end()
-        if text[at : at + 1] in ("(", "[", ":") and text[at : at + 1]:
+        if text[at : at + 1] in ("(", ":") and text[at : at + 1]:
             out.append(" ")
     out.append(_flat(text[at:]))
     return "".join(out)
@@ -218,7 +220,7 @@ def _safe_cut(text: str) -> int:
         if at >= 0 and closing not in head[at:]:
             return _before(head, at)
     # After "]" the next character decides whether it was a link; after "](" the closing parenthesis.
-    tail = re.search(r"!?\[[^\[\]]*\]\s?(?:[(\[][^()\[\]]*(?:\([^()]*\)[^()]*)*)?$", head)
+    tail = re.search(r"(?:!?\[[^\[\]]*\]\s?)+(?:[(\[][^()\[\]]*(?:\([^()]*\)[^()]*)*)?$", head)
     if tail:
         return _before(head, tail.start())
     active = re.search(r"<(script|style|iframe|object|svg)\b", head, re.IGNORECASE)

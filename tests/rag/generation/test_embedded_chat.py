@@ -1,0 +1,120 @@
+"""The embedded engine with a small real model (135M): the same promises as the servers, and the prompt cache."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event, Thread, Timer
+
+import pytest
+
+from rag.errors import GeneratorFailed, ModelUnavailable, PromptTooLong
+from rag.generation.embedded_chat import EmbeddedGenerator
+from rag.types import GenerationEnd, Message, TextDelta
+
+pytestmark = pytest.mark.slow
+ASK = [Message("system", "You are short."), Message("user", "Name the capital of France.")]
+
+
+@pytest.fixture(scope="module")
+def generator(model: Callable[[str], Path]) -> Iterator[EmbeddedGenerator]:
+    made = EmbeddedGenerator(model("smollm2-135m-instruct"), "smol", context_length=2048, threads=2)
+    yield made
+    made.close()
+    made.close()
+
+
+def _end(events: list[TextDelta | GenerationEnd]) -> GenerationEnd:
+    end = events[-1]
+    assert isinstance(end, GenerationEnd)
+    return end
+
+
+def test_it_answers_and_counts_exactly(generator: EmbeddedGenerator) -> None:
+    events = list(generator.stream(ASK, max_tokens=16))
+    text = "".join(e.text for e in events if isinstance(e, TextDelta))
+    assert "Paris" in text
+    assert _end(events).prompt_tokens == generator.count_tokens(ASK)
+    assert sum(isinstance(e, GenerationEnd) for e in events) == 1
+
+
+def test_greedy_answers_repeat(generator: EmbeddedGenerator) -> None:
+    first, second = ([e for e in generator.stream(ASK, max_tokens=16) if isinstance(e, TextDelta)] for _ in range(2))
+    assert first == second
+
+
+def test_the_prefix_of_an_earlier_prompt_is_not_read_again(generator: EmbeddedGenerator) -> None:
+    system = Message("system", "You answer from sources. " * 20)
+    list(generator.stream([system, Message("user", "What is blue?")], max_tokens=2))
+    end = _end(list(generator.stream([system, Message("user", "What is green?")], max_tokens=2)))
+    assert end.cached_tokens > 80
+    assert end.prompt_tokens - end.cached_tokens < 30
+
+
+def test_an_earlier_prompt_comes_back_after_another_one(generator: EmbeddedGenerator) -> None:
+    one, other = ([Message("system", "S"), Message("user", f"Read this: {word} " * 40)] for word in ("alpha", "omega"))
+    for messages in (one, other):
+        list(generator.stream(messages, max_tokens=2))
+    end = _end(list(generator.stream(one, max_tokens=2)))
+    assert end.cached_tokens > 0.9 * end.prompt_tokens
+
+
+def test_the_answer_stops_at_the_limit(generator: EmbeddedGenerator) -> None:
+    end = _end(list(generator.stream([Message("user", "Count from one to fifty.")], max_tokens=5)))
+    assert end.finish_reason == "length" and end.answer_tokens == 5
+
+
+def test_a_schema_gives_json(generator: EmbeddedGenerator) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 20}},
+        "required": ["city"],
+        "additionalProperties": False,
+    }
+    events = generator.stream(ASK, max_tokens=60, schema=schema)
+    read = json.loads("".join(e.text for e in events if isinstance(e, TextDelta)))
+    assert list(read) == ["city"]
+
+
+def test_cancelling_stops_it_while_it_reads_and_while_it_writes(generator: EmbeddedGenerator) -> None:
+    for messages, limit in (([Message("user", "word " * 1800)], 8), ([Message("user", "Count to 1000.")], 900)):
+        cancel = Event()
+        Timer(0.3, cancel.set).start()
+        started = time.monotonic()
+        assert _end(list(generator.stream(messages, max_tokens=limit, cancel=cancel))).finish_reason == "cancelled"
+        assert time.monotonic() - started < 3
+    assert _end(list(generator.stream(ASK, max_tokens=4))).answer_tokens == 4  # the next question is answered
+
+
+def test_two_callers_are_queued_and_one_that_gives_up_does_not_wait(generator: EmbeddedGenerator) -> None:
+    ends: list[GenerationEnd] = []
+    thread = Thread(target=lambda: ends.append(_end(list(generator.stream(ASK, max_tokens=12)))))
+    thread.start()
+    cancel = Event()
+    cancel.set()
+    assert _end(list(generator.stream(ASK, max_tokens=12, cancel=cancel))).finish_reason == "cancelled"
+    thread.join(60)
+    assert ends and ends[0].finish_reason in ("stop", "length")
+
+
+def test_a_prompt_beyond_the_context_is_refused_with_both_numbers(generator: EmbeddedGenerator) -> None:
+    with pytest.raises(PromptTooLong, match="2048"):
+        list(generator.stream([Message("user", "word " * 4000)], max_tokens=8))
+
+
+def test_template_marks_in_a_message_are_counted_as_the_model_reads_them(generator: EmbeddedGenerator) -> None:
+    assert generator.count_tokens([Message("user", "a b c")]) < generator.count_tokens([Message("user", "a b c " * 9)])
+
+
+def test_a_missing_file_and_a_file_that_is_no_model_are_said(tmp_path: Path) -> None:
+    missing = EmbeddedGenerator(tmp_path / "no.gguf", "no")
+    assert "rag models pull" in missing.check()[0]
+    with pytest.raises(ModelUnavailable, match="no.gguf"):
+        list(missing.stream(ASK, max_tokens=2))
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(b"nothing of a model")
+    assert "not a GGUF" in EmbeddedGenerator(bad, "bad").check()[0]
+    with pytest.raises(GeneratorFailed, match=r"bad\.gguf"):
+        list(EmbeddedGenerator(bad, "bad").stream(ASK, max_tokens=2))
