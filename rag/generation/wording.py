@@ -68,9 +68,9 @@ def content_terms(text: str) -> tuple[str, ...]:
     terms: list[str] = []
     for run in _SCRIPT_RUN.findall(text):
         if _HAN_START.match(run):
-            terms += [w for w in zh_words(run) if len(w) > 1 and w not in STOPWORDS and not _ZH_NUMERAL.fullmatch(w)]
+            terms += [w for w in zh_words(run) if len(w) > 1 and w not in stop and not _ZH_NUMERAL.fullmatch(w)]
         else:
-            terms += [t for t in tokenize(run) if len(t) > 1 and t not in STOPWORDS and not _BARE_NUMBER.fullmatch(t)]
+            terms += [t for t in tokenize(run) if len(t) > 1 and t not in stop and not _BARE_NUMBER.fullmatch(t)]
     return tuple(terms)
 
 

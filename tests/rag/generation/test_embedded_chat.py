@@ -111,7 +111,7 @@ def test_template_marks_in_a_message_are_counted_as_the_model_reads_them(generat
 def test_a_missing_file_and_a_file_that_is_no_model_are_said(tmp_path: Path) -> None:
     missing = EmbeddedGenerator(tmp_path / "no.gguf", "no")
     assert "rag models pull" in missing.check()[0]
-    with pytest.raises(ModelUnavailable, match="no.gguf"):
+    with pytest.raises(ModelUnavailable, match=r"no\.gguf"):
         list(missing.stream(ASK, max_tokens=2))
     bad = tmp_path / "bad.gguf"
     bad.write_bytes(b"nothing of a model")
