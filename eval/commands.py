@@ -1,4 +1,4 @@
-"""The sub-commands of `eval`."""
+"""The sub-commands of `eval`: a table. Each module parses its own flags and calls one function."""
 
 from __future__ import annotations
 
@@ -6,4 +6,17 @@ from argparse import ArgumentParser, _SubParsersAction
 
 
 def register(commands: _SubParsersAction[ArgumentParser]) -> None:
-    """Adds the commands of this package."""
+    """Adds `rag eval ...` and `rag tune ...`."""
+    from eval import answers_command, diff_command, robustness_command
+    from eval.lora import commands as tuning
+
+    measure = commands.add_parser("eval", help="measure retrieval and answers", description="Measure, with intervals.")
+    below = measure.add_subparsers(dest="what", metavar="WHAT", required=True)
+    answers_command.register(below)
+    robustness_command.register(below)
+    diff_command.register(below)
+
+    tune = commands.add_parser(
+        "tune", help="train, export and check a LoRA adapter", description="Train a small model."
+    )
+    tuning.register(tune.add_subparsers(dest="what", metavar="WHAT", required=True))

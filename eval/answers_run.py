@@ -1,0 +1,354 @@
+"""A comparison from start to end: questions, arms, answers (kept as they come), report files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from tqdm import tqdm
+
+from eval.answers_html import html
+from eval.answers_report import report
+from eval.answers_tables import markdown, table_csv
+from eval.arms import NAMES, NEEDS_ADAPTER, NEEDS_NO_DOCUMENTS, Arm, make_arm, settings_changes
+from eval.attribution import attribute
+from eval.given import Given, given_from, scores
+from eval.golden import GoldenQuestion, fingerprint, read_questions, sample
+from eval.kinds import kinds_of
+from eval.verdicts import METRIC
+from rag.errors import RagError, UsageError
+from rag.settings import Settings
+from rag.wiring import Services
+
+if TYPE_CHECKING:
+    from eval.lora.exported import Export
+    from rag.protocols import Generator
+
+ANSWERS = "answers.jsonl"
+RUN = "run.json"
+
+
+class TrainedOnQuestions(RagError):
+    """What is to be reported on was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be compared."""
+
+    questions: Path
+    arms: tuple[str, ...]
+    out: Path
+    model: str | None = None
+    lora: Path | None = None
+    limit: int | None = None
+    seed: int = 0
+    split: str | None = None
+    groups: frozenset[str] | None = None
+    judge: bool = False
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for arm in self.arms:
+            if arm not in NAMES and not settings_changes(arm):
+                raise UsageError(f"arm {arm!r}: unknown; there are {', '.join(NAMES)} and rag:KNOB=VALUE")
+        if len(set(self.arms)) < len(self.arms):
+            raise UsageError("an arm stands there twice")
+        if self.limit is not None and self.limit < 1:
+            raise UsageError("--limit must be at least 1")
+        if any(a in NEEDS_ADAPTER for a in self.arms) and self.lora is None:
+            raise UsageError("the arms lora and lora+rag need an adapter: give --lora EXPORT_DIR")
+
+
+Load = Callable[..., Settings]  # settings with some knobs changed
+
+
+def compare_arms(wanted: Wanted, load: Load) -> dict[str, Any]:
+    """Runs every arm on the same questions and writes report.json, .html, .csv, .md and answers.jsonl into `out`; gives the
+    report. Answers that an interrupted run of the same comparison left there are kept.
+
+    Raises TrainedOnQuestions, ParityFailed, PermissionDenied, UsageError.
+    """
+    everything = _read(wanted)
+    settings = load(**({"generator": _generator_name(wanted.model)} if wanted.model else {}))
+    export, notes = None, []
+    if wanted.lora is not None:
+        export, everything, notes = _adapter(wanted, everything, settings)
+    questions = sample(everything, wanted.limit, wanted.seed)
+    with Services(settings) as services:
+        if any(a not in NEEDS_NO_DOCUMENTS for a in wanted.arms):
+            services.collection()  # fails now, with its own message, rather than after the first arm
+        given = _answers(wanted, questions, services, load, export)
+        current = _current(services)
+        tags = {q.id: kinds_of(q, export.documents if export else None, current) for q in questions}
+        attributed = _attributed(questions, given, services)
+        about = _about(wanted, questions, services, export, notes)
+        if wanted.judge:
+            from eval.judging import judged
+
+            about["judge"] = judged(questions, given, services.generator(), wanted.seed)
+    found = report(questions, given, tags, wanted.seed, attributed=attributed, about=about)
+    write(found, wanted.out)
+    return found
+
+
+def write(found: Mapping[str, Any], out: Path) -> None:
+    """The report's files; report.json last, so that its presence means that the others are there."""
+    (out / "report.html").write_text(html(found), encoding="utf-8")
+    (out / "report.csv").write_text(table_csv(found), encoding="utf-8")
+    (out / "report.md").write_text(markdown(found), encoding="utf-8")
+    (out / "report.json").write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _read(wanted: Wanted) -> list[GoldenQuestion]:
+    found = read_questions(wanted.questions)
+    if wanted.split is not None:
+        found = [q for q in found if q.split == wanted.split]
+        if not found:
+            raise UsageError(f"{wanted.questions}: no question says split: {wanted.split}")
+    return found
+
+
+def _adapter(
+    wanted: Wanted, everything: list[GoldenQuestion], settings: Settings
+) -> tuple[Export, list[GoldenQuestion], list[str]]:
+    """The adapter, the questions that it was not trained on, and what the report must say about that."""
+    from eval.lora.base import find_base
+    from eval.lora.exported import read_export, require_base, require_permission
+    from eval.lora.leaks import find_leaks
+    from eval.lora.parity_run import require_parity
+
+    assert wanted.lora is not None
+    export = read_export(wanted.lora)
+    require_permission(export, wanted.groups)
+    leaks = {leak.question for leak in find_leaks(everything, export.trained())}
+    left = [q for q in everything if q.id not in leaks]
+    if not left:
+        raise TrainedOnQuestions(
+            f"{wanted.questions}: the adapter in {wanted.lora} was trained on these very questions, so nothing can be reported on "
+            "them; give other questions, such as the test.json of its data set"
+        )
+    base = find_base(_base_name(settings.generator), Path(settings.models))
+    require_base(export, base)
+    require_parity(export, settings)
+    notes = []
+    if leaks:
+        notes.append(
+            f"{len(leaks)} of {len(everything)} questions were left out because the adapter was trained on them. / "
+            f"{len(everything)} 个问题中有 {len(leaks)} 个用于训练，未参与评测。"
+        )
+    return export, left, notes
+
+
+def _base_name(generator: str) -> str:
+    """The model behind the embedded generator, the only one that serves adapter files."""
+    from rag.generation.generators import DEFAULT_MODEL
+
+    kind, _, rest = generator.partition(":")
+    if kind == "embedded" or kind == "auto":
+        return rest or DEFAULT_MODEL
+    raise UsageError(f"{generator}: adapters are compared on the embedded generator; give --model NAME of the catalog")
+
+
+def _generator_name(model: str) -> str:
+    return model if model.partition(":")[0] in ("auto", "embedded", "ollama", "openai") else f"embedded:{model}"
+
+
+def _answers(
+    wanted: Wanted, questions: Sequence[GoldenQuestion], services: Services, load: Load, export: Export | None
+) -> dict[str, dict[str, Given]]:
+    """Arm -> question id -> answer; every answer is on disk before the next question is asked."""
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    done = _kept(wanted, questions, services, export)
+    order = {a: n for n, a in enumerate(wanted.arms)}
+    total = len(wanted.arms) * len(questions)
+    with (
+        (wanted.out / ANSWERS).open("a", encoding="utf-8") as file,
+        tqdm(total=total, initial=len(done), desc="answers", unit="answer", file=sys.stderr) as bar,
+    ):
+        # The arms with the adapter come last, so that each model is loaded once.
+        for name in sorted(wanted.arms, key=lambda a: (a in NEEDS_ADAPTER, order[a])):
+            missing = [q for q in questions if (name, q.id) not in done]
+            if not missing:
+                continue
+            with _opened(name, questions, services, load, wanted, export) as arm:
+                bar.set_postfix(arm=name, refresh=False)
+                for q in missing:
+                    given = arm.ask(q)
+                    done[name, q.id] = given
+                    file.write(json.dumps(given.record(), ensure_ascii=False) + "\n")
+                    file.flush()
+                    bar.update()
+    _in_order(wanted, questions, done)
+    return {a: {q.id: done[a, q.id] for q in questions} for a in wanted.arms}
+
+
+@contextmanager
+def _opened(
+    name: str,
+    questions: Sequence[GoldenQuestion],
+    services: Services,
+    load: Load,
+    wanted: Wanted,
+    export: Export | None,
+) -> Iterator[Arm]:
+    """The arm, with what it alone needs; closed afterwards."""
+    from rag.generation.generators import open_generator
+
+    changes = settings_changes(name)
+    if changes:
+        with Services(load(**{**changes, "generator": services.settings.generator})) as own:
+            yield make_arm(name, questions, own, own.generator(), wanted.seed, groups=wanted.groups)
+        return
+    if name in NEEDS_ADAPTER:
+        assert export is not None
+        base = _base_name(services.settings.generator)
+        generator: Generator = open_generator(services.settings, f"embedded:{base}", lora=export.adapter)
+        try:
+            yield make_arm(name, questions, services, generator, wanted.seed, groups=wanted.groups)
+        finally:
+            generator.close()
+        return
+    yield make_arm(name, questions, services, services.generator(), wanted.seed, groups=wanted.groups)
+
+
+def _kept(
+    wanted: Wanted, questions: Sequence[GoldenQuestion], services: Services, export: Export | None
+) -> dict[tuple[str, str], Given]:
+    """The answers of an interrupted run of this very comparison; those of another one are removed."""
+    identity = json.dumps(
+        {
+            "questions": fingerprint(questions),
+            "seed": wanted.seed,
+            "generator": services.settings.generator,
+            "generation": services.collection().generation if _has_collection(services) else 0,
+            "adapter": export.digest() if export else None,
+            "settings": {
+                k: v for k, v in services.settings.public().items() if k in ("k", "reranker", "source_tokens", "fields")
+            },
+        },
+        sort_keys=True,
+    )
+    run, answers = wanted.out / RUN, wanted.out / ANSWERS
+    if run.is_file() and answers.is_file() and run.read_text(encoding="utf-8") == identity:
+        ids = {q.id for q in questions}
+        lines = answers.read_text(encoding="utf-8").split("\n")
+        whole = [given_from(json.loads(line)) for line in lines[:-1] if line]  # a cut last line is asked again
+        answers.write_text("".join(json.dumps(g.record(), ensure_ascii=False) + "\n" for g in whole), encoding="utf-8")
+        return {(g.arm, g.question): g for g in whole if g.arm in wanted.arms and g.question in ids}
+    answers.unlink(missing_ok=True)
+    (wanted.out / "report.json").unlink(missing_ok=True)
+    run.write_text(identity, encoding="utf-8")
+    return {}
+
+
+def _in_order(wanted: Wanted, questions: Sequence[GoldenQuestion], done: Mapping[tuple[str, str], Given]) -> None:
+    """answers.jsonl in the order of arms and questions, replaced as a whole."""
+    lines = [json.dumps(done[a, q.id].record(), ensure_ascii=False) for a in wanted.arms for q in questions]
+    partial = wanted.out / f".{ANSWERS}.partial"
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    partial.replace(wanted.out / ANSWERS)
+
+
+def _has_collection(services: Services) -> bool:
+    return services.home.exists(services.settings.collection)
+
+
+def _current(services: Services) -> dict[str, str]:
+    """Path -> content hash of the collection's documents now."""
+    if not _has_collection(services):
+        return {}
+    return {d.path: d.content_hash for d in services.collection().snapshot().documents()}
+
+
+def _attributed(
+    questions: Sequence[GoldenQuestion], given: Mapping[str, Mapping[str, Given]], services: Services
+) -> dict[str, str]:
+    """Question id -> step that lost the rag arm's wrong answer."""
+    if "rag" not in given:
+        return {}
+    snapshot = services.collection().snapshot()
+    retriever = services.retriever()
+    found = {}
+    for q in questions:
+        g = given["rag"][q.id]
+        if scores(q, g)[METRIC] >= 1:
+            continue
+        oracle = scores(q, given["oracle"][q.id])[METRIC] >= 1 if "oracle" in given else None
+        found[q.id] = attribute(q, g, snapshot, retriever, services.settings.k, oracle)
+    return found
+
+
+def _about(
+    wanted: Wanted, questions: Sequence[GoldenQuestion], services: Services, export: Export | None, notes: list[str]
+) -> dict[str, Any]:
+    """What the report is made of and on: settings, hashes, machine, costs. Paths of this machine are left out."""
+    about: dict[str, Any] = {
+        "notes": notes,
+        "command": wanted.command,
+        "model": services.settings.generator,
+        "settings": {k: v for k, v in services.settings.public().items() if k not in ("home", "models", "synonyms")},
+        "hashes": {"questions": fingerprint(questions)},
+        "machine": machine(),
+    }
+    if _has_collection(services):
+        collection = services.collection()
+        documents = sorted((d.path, d.content_hash) for d in collection.snapshot().documents())
+        about["hashes"]["documents"] = hashlib.sha256(json.dumps(documents).encode()).hexdigest()
+        about["generation"] = collection.generation
+    if export is not None:
+        keys = ("base", "base_sha256", "rank", "alpha", "quantization", "training", "sha256", "quantization_error")
+        about["adapter"] = {k: export.about.get(k) for k in keys}
+        about["parity"] = json.loads((export.folder / "parity.json").read_text(encoding="utf-8"))
+    about["costs"] = _costs(wanted, services, export)
+    return about
+
+
+def _costs(wanted: Wanted, services: Services, export: Export | None) -> dict[str, Any]:
+    """What it costs each way to make the system know one changed document: measured here, or when the adapter was trained."""
+    found: dict[str, Any] = {}
+    if any(a not in NEEDS_NO_DOCUMENTS for a in wanted.arms):
+        snapshot = services.collection().snapshot()
+        infos = sorted(snapshot.documents(), key=lambda d: (d.chunks, d.path))
+        if infos:
+            middle = infos[len(infos) // 2]
+            chunks = snapshot.document_chunks(middle.document)
+            fields = services.fields()
+            fields.embed(chunks[:1])  # loads the embedders
+            started = time.monotonic()
+            fields.embed(chunks)
+            what = f"embed the {len(chunks)} chunks of a document of median length again"
+            found["rag"] = {"seconds": time.monotonic() - started, "what": what}
+    if export is not None and (export.about.get("training") or {}).get("seconds"):
+        training = export.about["training"]
+        what = f"train the adapter again, {training['steps']} steps, without export and parity check"
+        found["lora"] = {"seconds": training["seconds"], "what": what}
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The kind of machine, in words."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass  # not Linux: the platform's own word stays
+    return {
+        "processor": name,
+        "cores": psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
