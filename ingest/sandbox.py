@@ -35,7 +35,7 @@ T = TypeVar("T")
 class Budget:
     """What reading one file may take."""
 
-    memory: int = 1 << 30  # bytes of address space of the child
+    memory: int = 1 << 30  # bytes of private memory of the child
     seconds: float = 120.0  # wall clock; processor time is allowed as much
     limits: Limits = field(default_factory=Limits)
     ocr: str = "auto"

@@ -66,7 +66,8 @@ def confine(memory: int) -> list[str]:
     if _landlock(libc):
         walls.append("landlock")
     for what, value in (
-        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_DATA, memory),  # private memory; mapped libraries and models are not it
+        (resource.RLIMIT_AS, 3 * memory),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 64),

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from rag.types import Document
 
 MINIMA = 64
-SIMILAR = 0.5  # of masked triples, for documents with equal names and titles
-IDENTICAL = 0.95  # the same text in two places
+SIMILAR = 0.35  # of masked triples, for documents with equal names and titles
+DECLARED = 0.15  # where the older one's name or title says that it is superseded
 
 _TOKEN = re.compile(r"[A-Za-z\u00c0-\u024f]+|\d+(?:[.,]\d+)*|[\u3400-\u9fff]")
 _YEAR = r"(?:19|20)\d{2}"
@@ -162,21 +162,3 @@ def _minima(tokens: Sequence[str]) -> NDArray[np.uint32]:
 def _permutations() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     rng = np.random.default_rng(20240501)
     return rng.integers(1, 1 << 29, MINIMA, np.uint64), rng.integers(0, 1 << 61, MINIMA, np.uint64)
-
-
-def duplicates(prints: Iterable[Fingerprint]) -> dict[str, list[str]]:
-    """Groups of near-identical texts wherever they lie: first document (by id) -> the others."""
-    bands: dict[tuple[int, bytes], list[Fingerprint]] = defaultdict(list)
-    for p in prints:
-        for band in range(0, MINIMA, 8):
-            bands[band, p.minima[band : band + 8].tobytes()].append(p)
-    groups: dict[str, list[str]] = {}
-    taken: set[str] = set()
-    for _, members in sorted(bands.items(), key=lambda kv: (kv[0][0], kv[0][1])):
-        ordered = sorted(members, key=lambda p: p.document)
-        first = ordered[0]
-        for other in ordered[1:]:
-            if other.document not in taken and first.document not in taken and similarity(first, other) >= IDENTICAL:
-                groups.setdefault(first.document, []).append(other.document)
-                taken.add(other.document)
-    return groups

@@ -27,13 +27,16 @@ def read(source: Source) -> Iterator[Parsed]:
 
 
 def add_paragraphs(builder: TextBuilder, text: str, *, headings: bool = False) -> str:
-    """Adds the paragraphs, lists and headings of plain text; gives the first heading, "" when there is none."""
+    """Adds the paragraphs, lists and headings of plain text; gives the heading that it begins with, "" when it begins with none."""
     title = ""
     paragraphs = [
         p for p in re.split(r"\n[ \t\u3000]*\n+", text.replace("\r\n", "\n").replace("\r", "\n")) if p.strip()
     ]
     for at, paragraph in enumerate(paragraphs):
         lines = [line.strip() for line in paragraph.split("\n") if line.strip()]
+        if headings and at == 0 and 1 < len(lines) <= 5 and heading_level(lines[0], first=True):
+            builder.heading(lines[0], 1)  # a title with facts below it
+            title = lines.pop(0)
         if (
             headings
             and len(lines) == 1
@@ -41,7 +44,7 @@ def add_paragraphs(builder: TextBuilder, text: str, *, headings: bool = False) -
             and (level := heading_level(lines[0], first=at == 0))
         ):
             builder.heading(lines[0], level)
-            title = title or lines[0]
+            title = title or (lines[0] if at == 0 else "")
         elif len(lines) > 1 and sum(bool(_LIST_ITEM.match(line)) for line in lines) * 2 >= len(lines):
             builder.block("list", "\n".join(lines))
         elif _is_wrapped(lines):
