@@ -1,63 +1,292 @@
-"""The retriever: allowed set, keyword and vector searches, fusion. One code path for commands, service and evaluation."""
+"""The one code path of every search: question understood, lists gathered, fused, reranked, cleared of repeats, explained."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from rag.errors import UsageError
-from rag.index import language, tokenization
-from rag.index.ranking import Ranking
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.index.text import indexed_text
+from rag.index.tokenization import fold
+from rag.protocols import Vectors
+from rag.retrieval import diversity, explain, fusion, synonyms
 from rag.retrieval.fields import Fields
-from rag.retrieval.fusion import reciprocal_rank
+from rag.retrieval.pool import DEPTH, KEYWORD, Pool, gather
+from rag.retrieval.query import Query, understand
+from rag.retrieval.reranking import CANDIDATES, Reranking, open_reranking
+from rag.retrieval.rewriting import parts, self_contained
 from rag.settings import Settings
 from rag.storage.collection import Collection
-from rag.storage.snapshot import Snapshot
-from rag.types import Hit, SearchRequest, SearchResult, StageScore
+from rag.storage.snapshot import Allowed, DocumentInfo, Snapshot
+from rag.types import Chunk, Hit, Mode, SearchRequest, SearchResult, StageScore
 
-CANDIDATES = 100  # of each ranking that take part in the fusion
+WORKING = 60  # fused candidates that are read, or three times the hits asked for
+
+
+@dataclass(frozen=True, eq=False)
+class _Fused:
+    """The pool of one query and its fused scores, (n,) each in the order of `pool.ids`."""
+
+    query: Query
+    pool: Pool
+    dense: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    @cached_property
+    def stages(self) -> list[dict[str, StageScore]]:
+        """Per candidate: the stages it stands in, with rank and score."""
+        columns: dict[str, list[StageScore | None]] = {}
+        for name, signal in self.pool.signals.items():
+            held = np.where(signal.scores > 0, signal.scores, np.nan) if name == KEYWORD else signal.scores
+            columns[name] = explain.standing(held.astype(np.float32))
+        if self.pool.dense:
+            columns["dense"] = explain.standing(self.dense)
+        columns["fusion"] = explain.standing(self.scores)
+        return [
+            {name: column[i] for name, column in columns.items() if column[i] is not None}  # type: ignore[misc]
+            for i in range(len(self.pool.ids))
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A candidate that was read."""
+
+    chunk: Chunk
+    info: DocumentInfo
+    score: float
+    stages: Mapping[str, StageScore]
 
 
 class HybridRetriever:
-    """BM25 and the vector fields of one collection, fused. Thread-safe."""
+    """Retriever over one collection. Thread-safe: all it keeps between searches are the models."""
 
     def __init__(self, collection: Collection, fields: Fields, settings: Settings) -> None:
+        """Raises UsageError for a synonyms file that cannot be read. Loads no model."""
         self._collection = collection
         self._fields = fields
-        self._settings = settings
+        self._languages = {f.name: f.languages for f in collection.card.fields}
+        self._synonyms = synonyms.load(settings.synonyms)
+        self._reranking: Reranking = open_reranking(settings)
 
     def search(self, request: SearchRequest) -> SearchResult:
-        """The hits of one generation. Raises UsageError for an empty question or a bad filter, NotFound for a generation."""
+        """The hits of one generation. Raises NotFound for an unknown generation, UsageError for a filter that cannot be read."""
         started = time.perf_counter()
-        query = request.question.strip()
-        if not query:
-            raise UsageError("the question is empty; ask something")
         snapshot = self._collection.snapshot(request.as_of)
         allowed = snapshot.allowed(request.groups, request.filter)
-        depth = max(CANDIDATES, request.k)
-        rankings: dict[str, tuple[float, Ranking]] = {}
-        if request.mode != "dense":
-            rankings["keyword"] = (1.0, snapshot.keyword(tokenization.tokenize(query), allowed, depth))
+        earlier, question = self_contained(request.question, request.history)
+        queries = [understand(question, self._synonyms, fading=earlier)]
+        split = parts(question)
+        if len(split) > 1:
+            queries += [understand(part, self._synonyms, fading=earlier) for part in split]
+        fused = [self._fused(snapshot, allowed, q, request) for q in queries]
+
+        found = self._read(snapshot, fused, max(WORKING, 3 * request.k))
+        losses: dict[int, diversity.Dropped] = {}
+        found = self._boosted(found, queries[0])
+        found = self._without(found, self._superseded(found, snapshot, request), losses)
+        found = self._without(found, _copies(found), losses)
+        notes: tuple[str, ...] = ()
+        if request.rerank and request.mode == "hybrid":
+            found, notes = self._reranked(found, queries[0], snapshot)
+        found = self._without(found, _crowded(found, request.k), losses)
+
+        hits = tuple(self._hit(f, rank, queries, request) for rank, f in enumerate(found[: request.k], 1))
+        why_not = None
+        if request.why_not is not None:
+            why_not = self._why_not(request, snapshot, allowed, fused, found, losses, hits)
+        seconds = time.perf_counter() - started
+        return SearchResult(hits, snapshot.generation, seconds, queries[0].text, why_not, notes)
+
+    def _fused(self, snapshot: Snapshot, allowed: Allowed, query: Query, request: SearchRequest) -> _Fused:
+        vectors: Mapping[str, Vectors] = {}
         if request.mode != "keyword" and allowed.count:
-            for field, vector in self._fields.question(query, language.detect(query)).items():
-                rankings[field] = (1.0, snapshot.dense(field, vector, allowed, depth))
-        fused = next(iter(rankings.values()))[1] if len(rankings) == 1 else reciprocal_rank(rankings, depth)
-        hits = _hits(snapshot, fused, {name: ranking for name, (_, ranking) in rankings.items()}, request.k)
-        return SearchResult(hits, snapshot.generation, time.perf_counter() - started, query)
+            vectors = self._fields.question(query.text, query.language)
+        depth = max(DEPTH, 2 * request.k)
+        pool = gather(snapshot, allowed, query, vectors, keyword=request.mode != "dense", depth=depth)
+        weights = fusion.WEIGHTS.get(query.language, fusion.WEIGHTS[""])
+        dense = fusion.dense(pool, self._languages, weights)
+        alien = np.zeros(len(pool.ids), bool)
+        for name, signal in pool.dense.items():
+            if "*" not in self._languages[name]:
+                alien |= np.isnan(signal.scores)  # the field of the question's language does not hold it
+        scores = _of_mode(request.mode, pool, dense, fusion.weighted(pool, self._languages, query.language, alien))
+        return _Fused(query, pool, dense, scores)
 
+    def _read(self, snapshot: Snapshot, fused: Sequence[_Fused], working: int) -> list[_Found]:
+        """The best candidates of all queries with their texts; each with the query that speaks loudest for it."""
+        best: dict[int, tuple[float, _Fused, int]] = {}
+        for f in fused:
+            for at in np.argsort(-f.scores, kind="stable")[:working]:
+                score, chunk = float(f.scores[at]), int(f.pool.ids[at])
+                if chunk not in best or score > best[chunk][0]:
+                    best[chunk] = (score, f, int(at))
+        ids = sorted(best, key=lambda i: (-best[i][0], i))[:working]
+        chunks = snapshot.chunks(ids)
+        documents = list(dict.fromkeys(c.document for c in chunks))
+        infos = dict(zip(documents, snapshot.info(documents), strict=True))
+        return [
+            _Found(c, infos[c.document], best[i][0], best[i][1].stages[best[i][2]])
+            for i, c in zip(ids, chunks, strict=True)
+        ]
 
-def _hits(snapshot: Snapshot, fused: Ranking, rankings: Mapping[str, Ranking], k: int) -> tuple[Hit, ...]:
-    chunks = snapshot.chunks(fused.ids[:k])
-    infos = {info.document: info for info in snapshot.info(list({c.document for c in chunks}))}
-    places = {name: {c: i for i, c in enumerate(r.ids.tolist())} for name, r in rankings.items()}
-    hits = []
-    for rank, (chunk, score) in enumerate(zip(chunks, fused.scores.tolist(), strict=False), 1):
-        stages = {
-            name: StageScore(place[chunk.id] + 1, float(rankings[name].scores[place[chunk.id]]))
-            for name, place in places.items()
-            if chunk.id in place
+    def _boosted(self, found: list[_Found], query: Query) -> list[_Found]:
+        """Candidates that hold the question's identifiers and quotes come up: vectors do not tell PX-77 from FX-12."""
+        if not query.exact:
+            return found
+        boosted = []
+        for f in found:
+            text = fold(indexed_text(f.chunk))
+            share = sum(e in text for e in query.exact) / len(query.exact)
+            stages = {**f.stages, "exact": StageScore(1, share)} if share else f.stages
+            boosted.append(replace(f, score=f.score + fusion.EXACT * share, stages=stages))
+        return sorted(boosted, key=lambda f: (-f.score, f.chunk.id))
+
+    def _superseded(
+        self, found: Sequence[_Found], snapshot: Snapshot, request: SearchRequest
+    ) -> list[diversity.Dropped]:
+        infos = {f.info.document: f.info for f in found}
+        dropped = []
+        for position, f in enumerate(found):
+            if f.info.superseded_by is None:
+                continue
+            by = diversity.newest(f.info.document, lambda d: infos[d].superseded_by if d in infos else None)
+            # A newer version that is not among the candidates is not visible here, or does not speak of this.
+            if by == f.info.document or by not in infos:
+                continue
+            old, new = (f"{i.path} {i.title} {i.date or ''}" for i in (f.info, infos[by]))
+            if not diversity.asks_for_old(request.question, old, new):
+                dropped.append(diversity.Dropped(position, "superseded", by))
+        return dropped
+
+    def _reranked(self, found: list[_Found], query: Query, snapshot: Snapshot) -> tuple[list[_Found], tuple[str, ...]]:
+        head, tail = found[:CANDIDATES], found[CANDIDATES:]
+        reranked = self._reranking.scores(
+            query, [f.chunk for f in head], np.array([f.score for f in head], np.float32), snapshot, self._fields
+        )
+        if reranked is None:
+            return found, self._reranking.notes
+        stages = explain.standing(reranked)
+        head = [
+            replace(f, score=float(s), stages={**f.stages, "rerank": stage})
+            for f, s, stage in zip(head, reranked, stages, strict=True)
+            if stage is not None
+        ]
+        head.sort(key=lambda f: (-f.score, f.chunk.id))
+        if head and tail:  # what was not reranked stays behind what was
+            shift = max(0.0, tail[0].score - head[-1].score + 1e-3)
+            tail = [replace(f, score=f.score - shift) for f in tail]
+        return head + tail, self._reranking.notes
+
+    def _without(
+        self, found: list[_Found], dropped: Sequence[diversity.Dropped], losses: dict[int, diversity.Dropped]
+    ) -> list[_Found]:
+        for d in dropped:
+            losses[found[d.position].chunk.id] = d
+        gone = {d.position for d in dropped}
+        return [f for i, f in enumerate(found) if i not in gone]
+
+    def _hit(self, found: _Found, rank: int, queries: Sequence[Query], request: SearchRequest) -> Hit:
+        terms: tuple[str, ...] = ()
+        if request.explain:
+            terms = explain.matched_terms(queries[0].terms, indexed_text(found.chunk))
+        return Hit(
+            chunk=found.chunk,
+            score=_shown(found.score, request.mode),
+            rank=rank,
+            title=found.info.title,
+            path=found.info.path,
+            date=found.info.date,
+            stages=found.stages,
+            matched_terms=terms,
+        )
+
+    def _why_not(
+        self,
+        request: SearchRequest,
+        snapshot: Snapshot,
+        allowed: Allowed,
+        fused: Sequence[_Fused],
+        found: Sequence[_Found],
+        losses: Mapping[int, diversity.Dropped],
+        hits: Sequence[Hit],
+    ) -> dict[str, object]:
+        """Where the document was lost. Looks only at what the caller may see."""
+        assert request.why_not is not None
+        document = snapshot.find(request.why_not, request.groups)
+        if document is None:
+            return explain.not_found(request.why_not)
+        info = snapshot.info([document])[0]
+        said: dict[str, object] = {"document": document, "path": info.path}
+        ranks = [h.rank for h in hits if h.chunk.document == document]
+        if ranks:
+            return said | {"stage": "found", "rank": ranks[0], "reason": f"it is hit {ranks[0]}"}
+        ids = np.array([c.id for c in snapshot.document_chunks(document, request.groups)], np.int64)
+        ids = ids[allowed.contains(ids)] if len(ids) else ids
+        if not len(ids):
+            return said | {"stage": "filter", "reason": f"it does not match the filter {request.filter!r}"}
+        lost = [losses[int(i)] for i in ids if int(i) in losses]
+        if lost:
+            by = snapshot.info([lost[0].by])[0].path
+            reason = {
+                "superseded": f"{by} is its newer version",
+                "duplicate": f"{by} has almost the same text",
+                "document": "enough passages of this document are among the hits",
+            }[lost[0].reason]
+            return said | {"stage": lost[0].reason, "reason": reason, "by": by}
+        best = self._best_standing(fused, ids)
+        if best is None:
+            depth = max(DEPTH, 2 * request.k)
+            lists = ", ".join(fused[0].pool.signals)
+            return said | {"stage": "candidates", "reason": f"no passage of it is among the best {depth} of {lists}"}
+        said["stages"] = {name: {"rank": s.rank, "score": s.score} for name, s in best.items()}
+        place = next((i for i, f in enumerate(found, 1) if f.chunk.document == document), None)
+        stage = "rerank" if "rerank" in best else "fusion"
+        if place is not None:
+            reranked = next(f.stages for f in found if f.chunk.document == document)
+            stage = "rerank" if "rerank" in reranked and best["fusion"].rank <= request.k else "fusion"
+            return said | {
+                "stage": stage,
+                "reason": f"its best passage came {place}., and {request.k} hits were asked for",
+            }
+        return said | {
+            "stage": stage,
+            "reason": f"its best passage came {best['fusion'].rank}. of the fused candidates",
         }
-        stages["fusion"] = StageScore(rank, score)
-        info = infos[chunk.document]
-        hits.append(Hit(chunk, score, rank, info.title, info.path, date=info.date, stages=stages))
-    return tuple(hits)
+
+    def _best_standing(self, fused: Sequence[_Fused], ids: NDArray[np.int64]) -> Mapping[str, StageScore] | None:
+        standing = [
+            f.stages[int(at)] for f in fused for at in np.flatnonzero(np.isin(f.pool.ids, ids, assume_unique=True))
+        ]
+        return min(standing, key=lambda s: s["fusion"].rank, default=None)
+
+
+def _of_mode(mode: Mode, pool: Pool, dense: NDArray[np.float32], weighted: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scores that rank: of one list its own, so that they mean what users of that list expect."""
+    if mode == "keyword":
+        return pool.signals[KEYWORD].scores
+    if mode == "dense":
+        only = list(pool.dense.values())
+        return only[0].scores if len(only) == 1 else dense
+    return weighted
+
+
+def _shown(score: float, mode: Mode) -> float:
+    """Hybrid scores are deviations above the mean of the candidates; users get them between 0 and 1."""
+    return float(1.0 / (1.0 + np.exp(-score / 2.0))) if mode == "hybrid" else score
+
+
+def _seen(found: Sequence[_Found]) -> list[diversity.Candidate]:
+    return [diversity.Candidate(i, f.chunk.document, f.chunk.text, f.info.date or "") for i, f in enumerate(found)]
+
+
+def _copies(found: Sequence[_Found]) -> list[diversity.Dropped]:
+    return diversity.copies(_seen(found))
+
+
+def _crowded(found: Sequence[_Found], k: int) -> list[diversity.Dropped]:
+    return diversity.crowded(_seen(found), k)

@@ -1,0 +1,138 @@
+"""Follow-up questions made self-contained, and questions of several parts taken apart, by rules: no model is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rag.index.tokenization import tokenize
+from rag.retrieval.stopwords import stop_tokens
+from rag.types import Message
+
+MAX_PARTS = 4
+_FEW = 3  # content tokens of an English question that is too short to stand alone
+
+# A question that opens like this, or points back with a pronoun, needs the turn before it.
+_OPENS = re.compile(
+    r"(and|but|or|so|also|then|what about|how about|what if|and if|same for|ok(ay)?[, ]|why( not)?\s*\?*$|how so|since when|until when"
+    r"|really\s*\?|which one|any others?|anything else|who else|what else)\b",
+    re.IGNORECASE,
+)
+_POINTS = re.compile(
+    r"\b(it|its|they|them|their|theirs|this|that|these|those|he|she|his|her|him|there|the same|the former|the latter|such|one|ones"
+    r"|instead|otherwise|above|mentioned)\b",
+    re.IGNORECASE,
+)
+_POINTS_AT_NOUN = re.compile(
+    r"\b(this|that|these|those|his|her|such|one|ones)\s+\w|\bthere\s+(is|are|was|were|be|a|an|any)\b", re.I
+)
+_OPENS_ZH = re.compile(
+    r"(那|那么|那如果|如果是|换成|还有|另外|然后|再|而|但|但是|可是|为什么呢|为啥|真的吗|是吗|对于?它)"
+)
+_POINTS_ZH = re.compile(
+    r"它|他们|她们|它们|这个|那个|这些|那些|该|此|其中|上述|前者|后者|同样|这里|那里|这样|那样|(?<![其])他(?!们)|她"
+)
+_ENDS_ZH = re.compile(r"呢\s*[？?]?\s*$")
+
+_PART_ENDS = re.compile(r"(?<=[?？；;])\s*")
+_JOINS = re.compile(
+    r"[,，]?\s+(?:and|as well as|plus)\s+(?=(?:also\s+)?(?:what|who|whom|whose|when|where|why|which|how|is|are|do|does|can|may|must)\b)"
+    r"|[，,、]\s*(?:以及|并且|同时|还有|另外|另)\s*|(?<=[^，,、])(?:以及)(?=[^，。？]{2,}(?:吗|什么|多少|哪|谁|怎|如何|几))",
+    re.IGNORECASE,
+)
+
+
+def self_contained(question: str, history: Sequence[Message]) -> tuple[str, str]:
+    """(what the turns before are about, the question): the first is empty when the question stands alone.
+
+    The earlier part is the chain of user questions back to the last one that stood alone, oldest first.
+    """
+    earlier: list[str] = []
+    current = question
+    for turn in reversed([m.content for m in history if m.role == "user"]):
+        if not is_follow_up(current):
+            break
+        earlier.insert(0, turn.strip())
+        current = turn
+    return " ".join(earlier[-3:]), question
+
+
+def is_follow_up(question: str) -> bool:
+    """Whether the question cannot be understood without the turn before it."""
+    text = question.strip()
+    if re.search(r"[\u3400-\u9fff]", text):
+        content = [t for t in tokenize(text) if t not in stop_tokens()]
+        short = len(re.findall(r"[\u3400-\u9fff]", text)) <= 6 and len(content) <= 4
+        return bool(_OPENS_ZH.match(text) or _POINTS_ZH.search(text) or _ENDS_ZH.search(text) or short)
+    if _OPENS.match(text):
+        return True
+    pointing = [m for m in _POINTS.finditer(text) if not _is_plain(text, m)]
+    if pointing:
+        return True
+    # A part number or a name stands alone however short it is.
+    names = re.findall(r"\b(?:[A-Z]{2,}|[A-Z]\w*\d|\w+-\d)\w*", text)
+    words = [w for w in re.findall(r"[^\W\d_]+", text.lower()) if w not in _PLAIN_WORDS]
+    return text.endswith("?") and not names and len(words) < _FEW - 1
+
+
+_PLAIN_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "in",
+        "on",
+        "for",
+        "is",
+        "are",
+        "was",
+        "were",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "may",
+        "how",
+        "what",
+        "when",
+        "where",
+        "who",
+        "why",
+        "which",
+        "many",
+        "much",
+        "long",
+        "often",
+    ]
+)
+
+
+def _is_plain(text: str, match: re.Match[str]) -> bool:
+    """ "there are", "that employee" after its noun in the same question, "it is possible": the word points at nothing before."""
+    rest = text[match.start() :]
+    word = match.group().lower()
+    if word in ("there", "one", "ones", "such", "above"):
+        return bool(re.match(r"there\s+(is|are|was|were|be|a|an|any)\b", rest, re.I)) or word in (
+            "one",
+            "such",
+            "above",
+        )
+    if word == "it":
+        return bool(re.match(r"it\s+(is|takes?|costs?|possible|allowed|ok)\b.*\bto\b", rest, re.I)) or bool(
+            re.search(r"\b(is|does|will|would|can) it (possible|allowed|ok|necessary|take|cost)", text, re.I)
+        )
+    # "the form that employees sign", "when they travel": the antecedent stands earlier in the question itself.
+    before = [w for w in re.findall(r"[^\W\d_]{3,}", text[: match.start()].lower()) if w not in _PLAIN_WORDS]
+    return len(before) >= 2 and word in ("that", "they", "their", "them", "he", "she", "his", "her", "him", "its")
+
+
+def parts(question: str) -> tuple[str, ...]:
+    """The questions in a question of several parts, at most `MAX_PARTS`; one that is all there is comes back alone."""
+    found: list[str] = []
+    for sentence in _PART_ENDS.split(question.strip()):
+        found += [p.strip(" ,，;；") for p in _JOINS.split(sentence) if p and p.strip(" ,，;；?？")]
+    asked = [p for p in found if len(tokenize(p)) >= 2]
+    return tuple(asked[:MAX_PARTS]) if len(asked) > 1 else (question,)
