@@ -66,7 +66,7 @@ def restore(file: Path, home: Home, name: str | None = None) -> Collection:
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    mark = {key: manifest[key] for key in ("identity", "counter", "generation")}
+    mark = {key: manifest[key] for key in ("identity", "counter")}
     sealed.write(home.disk, unfinished / layout.HEAD, mark)
     home.disk.sync_folder(unfinished / layout.SEGMENTS)
     return home.adopt(unfinished, name)

@@ -11,14 +11,14 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from rag.errors import CollectionLocked, CollectionMismatch, CorruptCollection
+from rag.errors import CollectionLocked, CollectionMismatch, CorruptCollection, StorageFailed
 from rag.index.tokenization import TOKENIZER
 from rag.storage import compaction, sealed, state
 from rag.storage.card import FORMAT_VERSION, Card
 from rag.storage.database import Database, connect
 from rag.storage.files import Disk
-from rag.storage.layout import DATABASE, HEAD, SEGMENTS, WRITER_LOCK
-from rag.storage.locks import exclusive
+from rag.storage.layout import COMMIT_LOCK, DATABASE, HEAD, SEGMENTS, WRITER_LOCK
+from rag.storage.locks import exclusive, waiting
 from rag.storage.segments import Segment, SegmentRow, open_segment
 from rag.storage.snapshot import DocumentInfo, Snapshot
 from rag.storage.verification import problems
@@ -173,22 +173,32 @@ class Collection:
 
     def set_setting(self, key: str, value: Any) -> None:
         """Stores a JSON value; None removes it."""
-        if value is None:
-            self.database.run("DELETE FROM settings WHERE key = ?", (key,))
-        else:
-            self.database.run(
-                "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (key, json.dumps(value, ensure_ascii=False)),
-            )
+        with self.change():
+            if value is None:
+                self.database.run("DELETE FROM settings WHERE key = ?", (key,))
+            else:
+                self.database.run(
+                    "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    (key, json.dumps(value, ensure_ascii=False)),
+                )
 
-    def mark(self, generation: int) -> None:
-        """Notes outside the database how far it has come, so that a database that lost commits is noticed."""
-        counter, identity = (
-            self.database.value("SELECT value FROM meta WHERE key = ?", (key,)) for key in ("counter", "identity")
-        )
-        sealed.write(
-            self.disk, self.folder / HEAD, {"identity": identity, "counter": int(counter), "generation": generation}
-        )
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """One transaction, and then the note, outside the database, of how far it has come.
+
+        The note is how a database that lost commits, or is an old copy, is noticed. It is never more than one commit behind.
+        """
+        with waiting(self.folder / COMMIT_LOCK):
+            counter = self._counter()
+            if _marked(self.folder)["counter"] < counter:  # a process died between its commit and its note
+                self._mark(counter)
+            with self.database.transaction():
+                yield
+                self.database.run("UPDATE meta SET value = value + 1 WHERE key = 'counter'")
+            try:
+                self._mark(counter + 1)
+            except StorageFailed as e:
+                raise StorageFailed(f"{e} (this last change itself is committed)") from e
 
     def after_commit(self) -> None:
         """Starts a background compaction when one is due."""
@@ -211,6 +221,13 @@ class Collection:
                 if row.name not in self._segments:
                     self._segments[row.name] = open_segment(self.segment_folder, row)
             return [self._segments[row.name] for row in rows]
+
+    def _counter(self) -> int:
+        return int(self.database.value("SELECT value FROM meta WHERE key = 'counter'"))
+
+    def _mark(self, counter: int) -> None:
+        identity = self.database.value("SELECT value FROM meta WHERE key = 'identity'")
+        sealed.write(self.disk, self.folder / HEAD, {"identity": identity, "counter": counter})
 
     def _load(self, generation: int | None) -> Snapshot:
         for attempt in range(_TRIES):
@@ -278,5 +295,5 @@ def create(folder: Path, card: Card, disk: Disk, identity: str) -> None:
             db.run_many("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
             db.run("INSERT INTO generations VALUES (0, strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now'), 'created', 0, 0)")
         db.checkpoint()
-    sealed.write(disk, folder / HEAD, {"identity": identity, "counter": 0, "generation": 0})
+    sealed.write(disk, folder / HEAD, {"identity": identity, "counter": 0})
     disk.sync_folder(folder)

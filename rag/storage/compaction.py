@@ -128,8 +128,7 @@ def _merge_one(collection: Collection, everything: bool) -> bool:
 
 def _swap(collection: Collection, sources: Sequence[SegmentRow], merged: SegmentRow | None) -> None:
     """The commit: the merged segment in the place of its sources. Their files go afterwards; a crash leaves them to the sweep."""
-    db = collection.database
-    with db.transaction():
+    with collection.change():
         _replace(collection, sources, merged)
     _discard(collection, sources)
 
@@ -141,7 +140,6 @@ def _replace(collection: Collection, sources: Sequence[SegmentRow], merged: Segm
         db.run("DELETE FROM segments WHERE name = ?", (source.name,))
     if merged is not None:
         record_segment(db.run, merged)
-    db.run("UPDATE meta SET value = value + 1 WHERE key = 'counter'")
 
 
 def _discard(collection: Collection, sources: Sequence[SegmentRow]) -> None:
@@ -191,8 +189,8 @@ def _forget(collection: Collection, keep: int) -> int:
                 else None
             )
             swaps.append((row, merged))
-    with db.transaction():
-        # A rollback that came in between cannot have revived these: it may go back no further than `oldest`, which is set here.
+    with collection.change():
+        # A rollback that came in between may have revived some of them; then it is left for another time.
         revived = db.value(
             "SELECT count(*) FROM lives WHERE (removed IS NULL OR removed > ?) AND version IN"
             " (SELECT value FROM json_each(?))",

@@ -10,3 +10,4 @@ HEAD = "head.json"  # how far the database has come, kept beside it
 SEGMENTS = "segments"
 WRITER_LOCK = "writer.lock"
 COMPACT_LOCK = "compact.lock"
+COMMIT_LOCK = "commit.lock"

@@ -133,7 +133,7 @@ class Ledger:
         )
         return secret, key
 
-    def keys(self) -> list[Key]:
+    def list_keys(self) -> list[Key]:
         """All keys, revoked ones included, oldest first."""
         return [_key(row) for row in self._read("SELECT * FROM keys ORDER BY created, id")]
 

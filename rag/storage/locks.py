@@ -25,3 +25,14 @@ def exclusive(path: Path) -> Iterator[int | None]:
         yield None
     finally:
         os.close(fd)
+
+
+@contextmanager
+def waiting(path: Path) -> Iterator[None]:
+    """Holds the lock file, after waiting for whoever has it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

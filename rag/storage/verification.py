@@ -25,7 +25,10 @@ def problems(folder: Path, db: Database, card: Card) -> list[str]:
     if found:
         return found
     try:
-        sealed.read(folder / HEAD)
+        marked = sealed.read(folder / HEAD)["counter"]
+        behind = int(db.value("SELECT value FROM meta WHERE key = 'counter'")) - marked
+        if not 0 <= behind <= 1:
+            found.append(f"{HEAD}: it is {behind} commits behind the database, so it is an old copy; restore a backup")
     except (CorruptCollection, OSError) as e:
         found.append(str(e))
     with db.reading():

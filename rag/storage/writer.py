@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -140,18 +139,11 @@ class Writer:
         chunk = int(self._db.value("SELECT value FROM meta WHERE key = 'next_chunk'"))
         puts = list(self._puts.values())
         segment = self._write_segment(puts, version, chunk)
-        try:
-            with self._db.transaction():
-                self._record(puts, version, chunk, generation, segment)
-                self._retire(generation, current)
-                self._label(generation, note)
-        except BaseException:
-            # Best effort: what stays is garbage that the next writer sweeps.
-            with contextlib.suppress(OSError):
-                for file in segment.files if segment else ():
-                    self._collection.disk.remove(self._collection.segment_folder / file.name)
-            raise
-        self._collection.mark(generation)
+        # Should this fail, the segment is garbage that the next writer sweeps.
+        with self._collection.change():
+            self._record(puts, version, chunk, generation, segment)
+            self._retire(generation, current)
+            self._label(generation, note)
         self._forget()
         self._collection.after_commit()
         return generation
@@ -267,7 +259,6 @@ class Writer:
             "INSERT INTO generations VALUES (?, ?, ?, ?, ?)",
             (generation, datetime.now(UTC).isoformat(timespec="seconds"), note, documents, chunks),
         )
-        db.run("UPDATE meta SET value = value + 1 WHERE key = 'counter'")
 
     def _known(self, document: str) -> None:
         self._writable()
