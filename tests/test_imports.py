@@ -21,7 +21,9 @@ HOMES = {
     "xllamacpp": {"rag/generation/embedded_chat.py"},
     "ollama": {"rag/generation/ollama_chat.py"},
     "onnxruntime": {"rag/models/bert_engine.py"},
-    "pypdf": {"ingest/readers/pdf.py"},
+    "pypdf": {"ingest/readers/pdf_pypdf.py"},
+    "pypdfium2": {"ingest/readers/pdf.py", "ingest/render.py"},
+    "rapidocr_onnxruntime": {"ingest/ocr.py"},
     "rank_bm25": set(),  # the independent implementation that tests compare ours with
 }
 PREFIX_HOMES = {
