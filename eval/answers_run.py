@@ -80,7 +80,8 @@ def compare_arms(wanted: Wanted, load: Load) -> dict[str, Any]:
     """
     everything = _read(wanted)
     settings = load(**({"generator": _generator_name(wanted.model)} if wanted.model else {}))
-    export, notes = None, []
+    export: Export | None = None
+    notes: list[str] = []
     if wanted.lora is not None:
         export, everything, notes = _adapter(wanted, everything, settings)
     questions = sample(everything, wanted.limit, wanted.seed)

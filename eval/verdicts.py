@@ -65,13 +65,9 @@ class Verdict:
 def pairs(arms: Sequence[str]) -> list[tuple[str, str]]:
     """Which arms are held against each other: those that the question "RAG or LoRA" is about, then the others in order."""
     chosen = [(a, b) for a, b in FIRST if a in arms and b in arms]
-    seen = {frozenset(p) for p in chosen}
-    for i, a in enumerate(arms):
-        for b in arms[i + 1 :]:
-            special = {a, b} & {"oracle", "distractor"}
-            variant = a.startswith("rag:") or b.startswith("rag:")
-            if frozenset((a, b)) not in seen and ((special and "rag" in (a, b)) or (variant and not special)):
-                chosen.append((b, a) if b.startswith("rag:") and not a.startswith("rag:") else (a, b))
+    for other in arms:
+        if "rag" in arms and other != "rag" and (other in ("oracle", "distractor") or other.startswith("rag:")):
+            chosen.append(("rag", other))
     return chosen
 
 

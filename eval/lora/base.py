@@ -130,10 +130,9 @@ def _read_4bit(base: Base, dtype: torch.dtype) -> PreTrainedModel:
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], template: str | None = None) -> str:
     """The prompt text of chat messages, up to where the answer begins."""
-    text: str = tokenizer.apply_chat_template(
-        list(messages), tokenize=False, add_generation_prompt=True, **({"chat_template": template} if template else {})
-    )
-    return text
+    options: dict[str, Any] = {"chat_template": template} if template else {}
+    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True, **options)
+    return str(text)
 
 
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -199,8 +198,9 @@ class _quiet:
 
 def _silence_bars() -> Any:
     """The reader of GGUF files draws its bar with tqdm itself, whatever the framework's setting; returns what was there."""
-    from transformers import modeling_gguf_pytorch_utils as reader
+    from transformers import modeling_gguf_pytorch_utils
 
+    reader: Any = modeling_gguf_pytorch_utils
     before = getattr(reader, "tqdm", None)
     if before is not None:
         reader.tqdm = lambda it=None, *_, **__: it
@@ -208,7 +208,8 @@ def _silence_bars() -> Any:
 
 
 def _restore_bars(before: Any) -> None:
-    from transformers import modeling_gguf_pytorch_utils as reader
+    from transformers import modeling_gguf_pytorch_utils
 
+    reader: Any = modeling_gguf_pytorch_utils
     if before is not None:
         reader.tqdm = before

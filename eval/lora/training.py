@@ -285,7 +285,7 @@ def _with_adapter(base: Base, recipe: Recipe, dtype: torch.dtype) -> PeftModel:
         base_model_name_or_path=base.name,
     )
     try:
-        return get_peft_model(model, config)  # type: ignore[return-value]
+        return get_peft_model(model, config)
     except ValueError as e:
         raise UsageError(f"{base.name}: {e}") from e
 
