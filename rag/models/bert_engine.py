@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ModelUnavailable
+from rag.models.batching import batches
 from rag.models.bert_graph import GRAPH, WEIGHTS, tensor_offsets
 
 Vectors = NDArray[np.float32]
@@ -84,16 +85,3 @@ class BertEngine:
                 mask[i, : len(row)] = 1
             states = self._session.run(None, {"inputs_embeds": self._words[table], "mask": mask})[0]
             yield rows, group, states, mask
-
-
-def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Row numbers in batches, longest first; rows x longest row of a batch stays within `budget` tokens (a longer row goes
-    alone). Rows of like length share a batch, so that little is padding; ties keep their order."""
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    out: list[list[int]] = []
-    for i in order:
-        if out and (len(out[-1]) + 1) * lengths[out[-1][0]] <= budget:
-            out[-1].append(i)
-        else:
-            out.append([i])
-    return out

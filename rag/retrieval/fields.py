@@ -40,7 +40,7 @@ PRESETS: Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
 }
 
 # Below this many passages the time to open a bulk engine (torch: seconds) is more than it saves.
-BULK_FROM = 64
+BULK_FROM = 128
 
 
 def card(settings: Settings, chunking: str = CHUNKING) -> Card:
