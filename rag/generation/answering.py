@@ -10,12 +10,13 @@ from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from rag.errors import GeneratorFailed, PromptTooLong
+from rag.errors import GeneratorFailed, PromptTooLong, RagError
 from rag.generation import context as reading
 from rag.generation.citations import cited_numbers, resolve, with_citations, without_citations
 from rag.generation.evidence import Evidence, Finding, Similarity, check
 from rag.generation.output_safety import OutputFilter, safe_text
-from rag.generation.prompting import REFUSALS, build, fit_history, is_refusal, prompt_language
+from rag.generation.prompt_memory import PromptMemory
+from rag.generation.prompting import REFUSALS, build, fit_history, is_refusal, prefix, prompt_language
 from rag.generation.refusal import Signals, confidence_of, question_coverage, threshold_of
 from rag.generation.sentences import sentence_spans
 from rag.protocols import Generator, Retriever
@@ -62,6 +63,13 @@ class KnowsItsSpeed(Protocol):
     def source_tokens(self) -> int: ...
 
 
+@runtime_checkable
+class Remembers(Protocol):
+    """A generator whose model can reuse what it has read."""
+
+    memory: PromptMemory
+
+
 class GroundedAnswerer:
     """Answerer over one collection. Thread-safe as far as its retriever and generator are (they promise to be)."""
 
@@ -87,12 +95,12 @@ class GroundedAnswerer:
     ) -> Iterator[SourcesFound | TextDelta | AnswerDone]:
         """See rag.protocols.Answerer."""
         started = monotonic()
-        self._warm()
+        self._warm(request.search.question)
         result = self._retriever.search(request.search)
         retrieved = monotonic() - started
         question = request.search.question
         asked = result.query or question
-        read = reading.select(asked, result.hits, self._budget())
+        read = self._read(asked, result.hits)
         yield SourcesFound(read.hits, result.generation)
         timings = Timings(retrieve=retrieved)
         if not read.hits:
@@ -108,6 +116,16 @@ class GroundedAnswerer:
             answer_tokens=draft.end.answer_tokens,
         )
         yield AnswerDone(self._finish(request, asked, result, read, draft, timings, started))
+
+    def _read(self, asked: str, hits: Sequence[Hit]) -> reading.Context:
+        """What the model is shown: chosen for the question, and where it costs nothing, as an earlier prompt began."""
+        budget = self._budget()
+        read = reading.select(asked, hits, budget)
+        memory = self._generator.memory if isinstance(self._generator, Remembers) else None
+        if memory is not None and read.hits:
+            read = memory.reuse(read, hits, budget)
+            memory.remember(read)
+        return read
 
     def _generate(
         self,
@@ -328,15 +346,16 @@ class GroundedAnswerer:
             return self._settings.source_tokens
         return self._generator.source_tokens() if isinstance(self._generator, KnowsItsSpeed) else DEFAULT_SOURCE_TOKENS
 
-    def _warm(self) -> None:
-        """Starts to load the model while the documents are searched; a failure shows when the model is asked."""
+    def _warm(self, question: str) -> None:
+        """Starts to load the model and to read the fixed beginning of the prompt while the documents are searched; a failure
+        shows when the model is asked."""
         generator = self._generator
         if isinstance(generator, Warms):
 
             def load() -> None:
                 try:
-                    generator.warm()
-                except GeneratorFailed:
+                    generator.warm(prefix(question))
+                except RagError:
                     return
 
             Thread(target=load, name="warm", daemon=True).start()

@@ -21,6 +21,7 @@ import psutil
 
 from rag.errors import GeneratorFailed, GeneratorOutOfMemory, ModelUnavailable, PromptTooLong, StreamBroken
 from rag.generation.context import source_budget
+from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import Outbox, bridge
 from rag.types import GenerationEnd, Message, TextDelta
 
@@ -54,6 +55,8 @@ class EmbeddedGenerator:
         self._lock = RLock()
         self._turns = Semaphore(parallel)
         self._server: Any = None
+        self._warmed: set[tuple[str, ...]] = set()
+        self.memory = PromptMemory()
         self._key = secrets.token_hex(16)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
@@ -68,11 +71,15 @@ class EmbeddedGenerator:
         )
 
     def warm(self, messages: Sequence[Message] = ()) -> None:
-        """Loads the model and, given messages, reads them, so that their KV is there for the first question."""
+        """Loads the model and, given messages, reads them once, so that their state is there for the first question."""
         self._load()
-        if messages:
-            for _ in self.stream(messages, max_tokens=1):
-                pass
+        key = tuple(m.content for m in messages)
+        with self._lock:
+            if not messages or key in self._warmed:
+                return
+            self._warmed.add(key)
+        for _ in self.stream(messages, max_tokens=1):
+            pass
 
     def stream(
         self,

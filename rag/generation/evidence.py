@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from rag.generation.citations import without_citations
 from rag.generation.facts import Facts, facts
 from rag.generation.prompting import prompt_language
 from rag.generation.quantities import Date, Quantity
 from rag.generation.sentences import clauses, sentence_spans
-from rag.generation.wording import content_terms, opposite
+from rag.generation.wording import clause_texts, content_terms, negations, opposite
 from rag.index.tokenization import fold
 from rag.types import Span, Verdict
 
@@ -127,7 +128,7 @@ def _hold(sentence: str, claim: Facts, source: Evidence, span: Span, around: Fac
     text = source.text[span[0] : span[1]]
     window = facts(text)
     cross = prompt_language(sentence) != prompt_language(text)
-    problem = _hard_problem(claim, window, around, source, text, cross)
+    problem = _hard_problem(claim, window, around, source, sentence, text, cross)
     coverage = _coverage(claim, window, around, question)
     matched = len(claim.quantities) + len(claim.dates) + len(claim.identifiers)
     score = coverage + (0.1 * min(matched, 3) if problem is None else -0.5)
@@ -146,7 +147,9 @@ def _hold(sentence: str, claim: Facts, source: Evidence, span: Span, around: Fac
     )
 
 
-def _hard_problem(claim: Facts, window: Facts, around: Facts, source: Evidence, text: str, cross: bool) -> str | None:
+def _hard_problem(
+    claim: Facts, window: Facts, around: Facts, source: Evidence, sentence: str, text: str, cross: bool
+) -> str | None:
     """What the sentence says and the window does not, or None. In another language names and negations cannot be compared."""
     for q in claim.quantities:
         if (
@@ -185,6 +188,8 @@ def _hard_problem(claim: Facts, window: Facts, around: Facts, source: Evidence, 
     asserted = denied & (window.plain - window.negated)
     if asserted and not denied & (window.negated - window.plain):
         return f"[{source.n}] does not deny “{min(asserted, key=len)}”"
+    if _denied_clause(sentence, text):
+        return f"[{source.n}] says it the other way round"
     if claim.limits and window.limits and not claim.limits & window.limits:
         return f"[{source.n}] gives the other limit"
     word = opposite(claim.terms, window.terms)
@@ -207,6 +212,23 @@ def _misplaced(claim: Facts, text: str, around: Facts) -> str | None:
         ):
             return min(n for words, _ in holders for n in names if n not in words)
     return None
+
+
+def _denied_clause(sentence: str, text: str) -> bool:
+    """Whether a clause of the sentence stands in the text in nearly the same words, but with one negation more or less."""
+    theirs = [(c, set(content_terms(c)), negations(c)) for c in clause_texts(fold(text))]
+    for clause in clause_texts(fold(without_citations(sentence))):
+        words = set(content_terms(clause))
+        if not words or not theirs:
+            continue
+        like = max(theirs, key=lambda t: len(words & t[1]) / max(len(words | t[1]), 1))
+        shared = len(words & like[1])
+        if shared < max(2 if len(words) > 1 else 1, 0.75 * len(words)) or shared < 0.5 * len(like[1]):
+            continue
+        same = [n for _, terms, n in theirs if words <= terms or terms == like[1]]
+        if all((negations(clause) - n) % 2 for n in same or [like[2]]):
+            return True
+    return False
 
 
 def _has_figure(f: Facts, figure: Quantity | Date) -> bool:
@@ -274,7 +296,7 @@ def _by_similarity(
     cosines = similarity(sentence, texts)
     at = max(range(len(texts)), key=lambda i: cosines[i])
     cross = prompt_language(sentence) != prompt_language(texts[at])
-    if _hard_problem(claim, facts(texts[at]), around, source, texts[at], cross) is not None:
+    if _hard_problem(claim, facts(texts[at]), around, source, sentence, texts[at], cross) is not None:
         return best
     needed = ALIKE if cross else SAME_LANGUAGE_ALIKE
     if cosines[at] >= needed and (cross or best.verdict == "partly"):

@@ -27,11 +27,13 @@ from rag.errors import (
     PromptTooLong,
     StreamBroken,
 )
+from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import bridge_async
 from rag.generation.token_estimate import estimate_messages
 from rag.types import GenerationEnd, Message, TextDelta
 
 KEEP_ALIVE = "30m"
+SOURCE_TOKENS = 450
 BARE_TEMPLATE = "{{ .Prompt }}"
 
 
@@ -74,6 +76,11 @@ class OllamaGenerator:
         self._host = host
         self._timeout = timeout
         self._transport = transport
+        self.memory = PromptMemory()  # these servers keep the state of a prompt's beginning, too
+
+    def source_tokens(self) -> int:
+        """Tokens of sources in a prompt: a server of this kind often runs on a CPU."""
+        return SOURCE_TOKENS
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """An upper estimate: the server counts only what it reads."""

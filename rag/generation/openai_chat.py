@@ -19,9 +19,12 @@ from rag.errors import (
     PromptTooLong,
     StreamBroken,
 )
+from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import bridge_async
 from rag.generation.token_estimate import estimate_messages
 from rag.types import GenerationEnd, Message, TextDelta
+
+SOURCE_TOKENS = 900
 
 
 class OpenAIGenerator:
@@ -43,6 +46,11 @@ class OpenAIGenerator:
         self._key = key
         self._timeout = timeout
         self._transport = transport
+        self.memory = PromptMemory()  # these servers keep the state of a prompt's beginning, too
+
+    def source_tokens(self) -> int:
+        """Tokens of sources in a prompt."""
+        return SOURCE_TOKENS
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """An upper estimate."""

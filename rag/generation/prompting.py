@@ -69,6 +69,12 @@ def build(question: str, sources: Sequence[PromptSource], history: Sequence[Mess
     return [Message("system", SYSTEM[language]), Message("user", "\n\n".join(parts))]
 
 
+def prefix(question: str) -> list[Message]:
+    """How every prompt in the question's language begins, for reading ahead."""
+    language = prompt_language(question)
+    return [Message("system", SYSTEM[language]), Message("user", _WORDS[language][0])]
+
+
 def render(source: PromptSource) -> str:
     """One numbered source. Numbers in brackets inside it are rewritten, so that it cannot pose as another source."""
     text = re.sub(r"\[(\d{1,3})\]", r"(\1)", disarmed(source.text))

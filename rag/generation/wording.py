@@ -122,7 +122,7 @@ def polarity(text: str) -> tuple[set[str], set[str]]:
     """Content words right after a negation, and the others."""
     negated: set[str] = set()
     plain: set[str] = set()
-    text = _NOT_NEGATIONS.sub(lambda m: " " if not m.group().isascii() else " also ", text)
+    text = _hide_false_negations(text)
     for clause in re.split(r"[,;:.!?，；：。！？、\n]+|\bbut\b|但是?|\bunless\b|\bexcept\b", text):
         at = 0
         inside = False
@@ -139,6 +139,21 @@ def polarity(text: str) -> tuple[set[str], set[str]]:
                 break
             at, inside = match.end(), True
     return negated, plain
+
+
+def negations(text: str) -> int:
+    """How many negations a folded text has; limits ("no more than") and words that only look like one do not count."""
+    limited, _ = take_limits(text)
+    return len(_NEGATION.findall(_hide_false_negations(limited)))
+
+
+def clause_texts(text: str) -> list[str]:
+    """The clauses of a folded text, cut at commas and stops; numbers such as 2,150 stay whole."""
+    return [c for c in re.split(r"(?<!\d)[,:.](?!\d)|(?<=\d)[,:.](?!\d)|[;!?，；：。！？、\n]+", text) if c.strip()]
+
+
+def _hide_false_negations(text: str) -> str:
+    return _NOT_NEGATIONS.sub(lambda m: " " if not m.group().isascii() else " also ", text)
 
 
 def take_limits(text: str) -> tuple[str, frozenset[str]]:

@@ -1,0 +1,110 @@
+"""What a model has read lately, so that the next prompt can begin with the same words and reuse their state (KV cache).
+
+A state can be reused only for a prefix that is the same to the token. So when the sources of an earlier prompt hold all that a
+new question needs, they are shown again exactly as they were, in the same order; when only its first sources do, the new
+prompt begins with those. Nothing is shown that this search did not find: every remembered chunk must be among its hits, which
+went through the caller's permissions.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from rag.generation.context import Context
+from rag.generation.prompting import PromptSource
+from rag.generation.token_estimate import estimate_tokens
+from rag.types import Hit
+
+_KEPT = 64  # contexts; their states take about 10 MB each at 1.5B
+_NEEDED = 2  # of the new sources, by rank, must be covered before an old context replaces them
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    key: tuple[str, str]  # document and the chunk's whole text
+    source: PromptSource
+
+
+class PromptMemory:
+    """The contexts shown to one model, latest last. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._contexts: OrderedDict[tuple[tuple[str, str], ...], tuple[_Shown, ...]] = OrderedDict()
+
+    def remember(self, context: Context) -> None:
+        """Notes that the model has read this."""
+        shown = tuple(_Shown(_key(h), s) for h, s in zip(context.hits, context.sources, strict=True))
+        key = tuple((s.key[0], s.source.text) for s in shown)
+        with self._lock:
+            self._contexts.pop(key, None)
+            self._contexts[key] = shown
+            while len(self._contexts) > _KEPT:
+                self._contexts.popitem(last=False)
+
+    def reuse(self, wanted: Context, hits: Sequence[Hit], budget: int) -> Context:
+        """`wanted`, or a context with the same evidence that begins as an earlier prompt did."""
+        found = {_key(h): h for h in hits}
+        with self._lock:
+            remembered = list(reversed(self._contexts.values()))
+        best: Context = wanted
+        saved = 0
+        for shown in remembered:
+            usable: list[_Shown] = []
+            for s in shown:  # only a prefix can be reused
+                if s.key not in found:
+                    break
+                usable.append(s)
+            if not usable:
+                continue
+            context, reused = _beginning_with(usable, len(usable) == len(shown), wanted, found, budget)
+            if context is not None and reused > saved:
+                best, saved = context, reused
+        return best
+
+
+def _key(hit: Hit) -> tuple[str, str]:
+    return hit.chunk.document, hit.chunk.text
+
+
+def _beginning_with(
+    usable: Sequence[_Shown], whole: bool, wanted: Context, found: dict[tuple[str, str], Hit], budget: int
+) -> tuple[Context | None, int]:
+    """A context that starts with the usable sources and adds what `wanted` has beyond them, and the tokens it reuses."""
+    old = {s.key: s.source.text for s in usable}
+    new = list(zip(wanted.hits, wanted.sources, strict=True))
+    needed = new[:_NEEDED]
+    if whole and all(_covered(old.get(_key(h), ""), s.text) for h, s in needed):
+        tokens = sum(estimate_tokens(s.source.text) for s in usable)
+        return _numbered([(found[s.key], s.source) for s in usable]), tokens
+    # The longest beginning of which each source is one that the question needs anyway.
+    head: list[_Shown] = []
+    for s in usable:
+        if not any(_key(h) == s.key and _covered(s.source.text, source.text) for h, source in new):
+            break
+        head.append(s)
+    if not head:
+        return None, 0
+    taken = {s.key for s in head}
+    pieces = [(found[s.key], s.source) for s in head] + [(h, s) for h, s in new if _key(h) not in taken]
+    context = _numbered(pieces)
+    while len(context.sources) > len(head) and context.tokens > budget * 1.15:
+        context = _numbered(list(zip(context.hits, context.sources, strict=True))[:-1])
+    kept = {_key(h) for h in context.hits}
+    if any(_key(h) not in kept for h, _ in needed):
+        return None, 0
+    return context, sum(estimate_tokens(s.source.text) for s in head)
+
+
+def _covered(old: str, new: str) -> bool:
+    """Whether every sentence of `new` stands in `old`."""
+    return bool(old) and all(piece.strip() in old for piece in new.replace("\n", " … ").split(" … ") if piece.strip())
+
+
+def _numbered(pieces: Sequence[tuple[Hit, PromptSource]]) -> Context:
+    sources = tuple(replace(s, n=n) for n, (_, s) in enumerate(pieces, 1))
+    tokens = sum(estimate_tokens(s.text) + estimate_tokens(s.heading) + 4 for s in sources)
+    return Context(tuple(h for h, _ in pieces), sources, tokens)
