@@ -1,6 +1,6 @@
 """Document -> chunks with exact spans. Pure.
 
-A chunk is small, to be found by; its parent span is what may be read around it. Chunks never cross a heading, never cut a table row
+A chunk is small, to be found by; its parent span is what may be read around it. Chunks never cross a heading or a page, never cut a table row
 or a line of code, and end at sentences. Where a section is longer than one chunk, the cuts fall where the text itself says (paragraph
 end, then smallest hash in the window), not where the counting happens to stand: an edit moves the cuts next to it only, so the other
 chunks keep their vectors.
@@ -49,6 +49,7 @@ class _Unit:
     tokens: int
     ends_block: bool
     table: int  # index of the table it is a row of, -1 outside
+    page: int  # index of its page, -1 where there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def chunk(document: Document, sizes: ChunkSizes | None = None) -> list[Chunk]:
     page_starts = [p.span[0] for p in document.pages]
     chunks: list[Chunk] = []
     for section in _sections(document):
-        spans = list(_cut_section(document.text, section, sizes))
+        spans = list(_cut_section(document.text, section, page_starts, sizes))
         for at, (span, header) in enumerate(spans):
             text = document.text[span[0] : span[1]]
             page = None
@@ -123,7 +124,9 @@ def _sections(document: Document) -> Iterator[_Section]:
         yield _Section(tuple(t for _, t in path[:-1]), (pending,))
 
 
-def _cut_section(text: str, section: _Section, sizes: ChunkSizes) -> Iterator[tuple[Span, str]]:
+def _cut_section(
+    text: str, section: _Section, page_starts: Sequence[int], sizes: ChunkSizes
+) -> Iterator[tuple[Span, str]]:
     """Spans of the section's chunks; with each the header of the table that it continues, "" otherwise."""
     headers: list[tuple[str, int]] = []  # header line, end of the header in the text
     units: list[_Unit] = []
@@ -132,7 +135,7 @@ def _cut_section(text: str, section: _Section, sizes: ChunkSizes) -> Iterator[tu
         if block.kind == "table":
             table = len(headers)
             headers.append(_table_header(text, block))
-        units.extend(_units(text, block, table, sizes))
+        units.extend(_units(text, block, table, bisect_right(page_starts, block.span[0]) - 1, sizes))
     start = 0
     while start < len(units):
         end = _choose_cut(text, units, start, sizes)
@@ -145,26 +148,23 @@ def _cut_section(text: str, section: _Section, sizes: ChunkSizes) -> Iterator[tu
 
 
 def _choose_cut(text: str, units: Sequence[_Unit], start: int, sizes: ChunkSizes) -> int:
-    """Index after the last unit of the chunk that begins at `start`."""
+    """Index after the last unit of the chunk that begins at `start`. A chunk lies on one page: that page is what a citation names."""
     total = 0
     candidates: list[tuple[bool, bytes, int]] = []
     for at in range(start, len(units)):
-        total += units[at].tokens
+        unit = units[at]
+        if unit.page != units[start].page:
+            return at
+        total += unit.tokens
         if total > sizes.most and at > start:
-            break
-        if total >= sizes.least or at + 1 == len(units):
-            unit = units[at]
-            candidates.append(
-                (not unit.ends_block, blake2b(text[unit.start : unit.end].encode(), digest_size=8).digest(), at + 1)
-            )
-    else:
-        return len(units)  # all that is left fits
-    if not candidates:
-        return max(start + 1, at)
-    return min(candidates)[2]
+            return min(candidates)[2] if candidates else at
+        if total >= sizes.least:
+            content = blake2b(text[unit.start : unit.end].encode(), digest_size=8).digest()
+            candidates.append((not unit.ends_block, content, at + 1))
+    return len(units)
 
 
-def _units(text: str, block: Block, table: int, sizes: ChunkSizes) -> Iterator[_Unit]:
+def _units(text: str, block: Block, table: int, page: int, sizes: ChunkSizes) -> Iterator[_Unit]:
     start, end = block.span
     if block.kind in ("table", "code", "list"):
         spans = _lines(text, start, end)
@@ -178,7 +178,7 @@ def _units(text: str, block: Block, table: int, sizes: ChunkSizes) -> Iterator[_
             [span] if estimate_tokens(text[span[0] : span[1]]) <= sizes.hard else _split_long(text, span, sizes.most)
         )
     for at, (a, b) in enumerate(flat):
-        yield _Unit(a, b, estimate_tokens(text[a:b]), at + 1 == len(flat), table)
+        yield _Unit(a, b, estimate_tokens(text[a:b]), at + 1 == len(flat), table, page)
 
 
 def _lines(text: str, start: int, end: int) -> list[Span]:

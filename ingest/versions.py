@@ -1,9 +1,10 @@
-"""Which documents are versions of one another, and which of them is the newest. Pure.
+"""Which documents are versions of one another, and which of them is the newest; which are the same text twice. Pure.
 
-Two documents are versions when their names and titles are equal once years and version marks are taken off, and their texts, digits
-masked, share most word triples. Series (minutes of April and of May, invoice 31 and invoice 32) differ in more than a year or a version
-mark and are never paired. Texts are compared by MinHash (Broder 1997, "On the resemblance and containment of documents"): the share of
-equal minima estimates the Jaccard similarity of the sets of triples, here with a standard error of 0.06 at 64 minima.
+Two documents are versions when they lie in the same folder (archive folders and years in its path do not count), their names and titles
+are equal once years and version marks are taken off, those marks differ, and their texts, digits masked, share many word triples. What
+comes out every period (reports, minutes, budgets, invoices) is a series, never versions: the older one stays as valid as it was.
+Texts are compared by MinHash (Broder 1997, "On the resemblance and containment of documents"): the share of equal minima estimates the
+Jaccard similarity of the sets of triples, here with a standard error of at most 0.06 at 64 minima.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import re
 import zlib
 from base64 import b64decode, b64encode
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -25,17 +27,27 @@ from rag.types import Document
 MINIMA = 64
 SIMILAR = 0.35  # of masked triples, for documents with equal names and titles
 DECLARED = 0.15  # where the older one's name or title says that it is superseded
+_LEAST_TOKENS = 20  # of a text that can be a duplicate: "No entries." in two places is no duplicate
 
 _TOKEN = re.compile(r"[A-Za-z\u00c0-\u024f]+|\d+(?:[.,]\d+)*|[\u3400-\u9fff]")
 _YEAR = r"(?:19|20)\d{2}"
+_VERSION = r"(?:\b[vV]|[Rr]ev(?:ision)?|[Vv]er(?:sion)?|[Ee]d(?:ition)?|版本)[ ._-]?(\d+(?:[._]\d+)*)|第([一二三四五六七八九十\d]+)版|\b(\d+)(?:st|nd|rd|th) edition\b"
 _MARK = re.compile(
-    rf"(?:[vV]|[Rr]ev(?:ision)?|[Vv]er(?:sion)?|版本)[ ._-]?\d+(?:[._]\d+)*|第[一二三四五六七八九十\d]+版|[（(]?{_YEAR}年?(?:版|修订|修正|edition|版本)?[）)]?"
-    r"|\b(?:old|new|final|draft|copy|superseded|current|edition|revised|旧版|新版|草案|修订版|修订|终稿|副本)\b|旧版|新版|修订版|草稿|终稿|副本|\(\d\)$"
+    r"[（(][^()（）]*(?:edition|version|superseded|withdrawn|obsolete|draft|revised|版|废止|作废|失效|草案|修订)[^()（）]*[)）]"
+    rf"|{_VERSION}|{_YEAR}\s?年?版?|\b(?:old|new|final|draft|copy|superseded|obsolete|archived?|current|edition|revised)\b"
+    r"|旧版|新版|修订版|修订稿|草稿|草案|终稿|副本|已?废止|已?作废|\(\d\)$",
+    re.IGNORECASE,
 )
-_FULL_DATE = re.compile(rf"{_YEAR}[-_.年/]?(?:0?[1-9]|1[0-2])(?:[-_.月/]?\d{{0,2}})日?")
-_VERSION_NUMBER = re.compile(
-    r"(?:[vV]|[Rr]ev(?:ision)?|[Vv]er(?:sion)?|版本)[ ._-]?(\d+(?:[._]\d+)*)|第([一二三四五六七八九十\d]+)版"
+_SAYS_OLD = re.compile(r"superseded|withdrawn|obsolete|\bold\b|archived|废止|作废|失效|旧版", re.IGNORECASE)
+_SERIES = re.compile(
+    r"report|results|minutes|budget|statement|invoice|newsletter|10-?[kq]\b|earnings|forecast|calendar|agenda|protocol|review"
+    r"|报告|报表|年报|季报|月报|周报|财报|预算|决算|总结|纪要|发票|账单|对账|日历|计划|例会|周会",
+    re.IGNORECASE,
 )
+_ARCHIVE = re.compile(
+    rf"^(?:old|archived?|previous|history|versions?|旧版?|归档|存档|历史(?:版本)?|{_YEAR}年?)$", re.IGNORECASE
+)
+_FULL_DATE = re.compile(rf"{_YEAR}[-_.年/ ]?(?:0[1-9]|1[0-2]|[1-9](?=[-_.月/]))(?!\d{{3}})")
 _CHINESE_DIGITS = {c: n for n, c in enumerate("一二三四五六七八九十", 1)}
 
 
@@ -44,9 +56,9 @@ class Fingerprint:
     """What is compared of a document."""
 
     document: str
-    name: str  # file name without suffix
+    path: str
     title: str
-    date: str  # as the document states it; "" when it does not
+    text_key: str  # of letters and digits alone: equal in a Word file and in the PDF made of it
     language: str
     root: str
     minima: NDArray[np.uint32]  # (MINIMA,)
@@ -58,9 +70,9 @@ class Fingerprint:
         minima = b64encode(self.minima.astype("<u4").tobytes()).decode()
         return [
             self.document,
-            self.name,
+            self.path,
             self.title,
-            self.date,
+            self.text_key,
             self.language,
             self.root,
             minima,
@@ -75,19 +87,11 @@ class Fingerprint:
 
 def fingerprint(document: Document) -> Fingerprint:
     """The fingerprint of a document's text and names."""
-    name = re.sub(r"\.[A-Za-z0-9]{1,8}$", "", document.path.rsplit("/", 1)[-1])
-    tokens = ["0" if t[0].isdigit() else t.lower() for t in _TOKEN.findall(document.text[:400_000])]
-    return Fingerprint(
-        document.id,
-        name,
-        document.title,
-        document.date or "",
-        document.language,
-        document.root,
-        _minima(tokens),
-        len(tokens),
-        document.content_hash,
-    )
+    words = [t.lower() for t in _TOKEN.findall(document.text[:400_000])]
+    masked = ["0" if t[0].isdigit() else t for t in words]
+    text_key = sha256("".join(words).encode()).hexdigest()[:24]
+    facts = (document.id, document.path, document.title, text_key, document.language, document.root)
+    return Fingerprint(*facts, _minima(masked), len(words), document.content_hash)
 
 
 def similarity(a: Fingerprint, b: Fingerprint) -> float:
@@ -96,49 +100,78 @@ def similarity(a: Fingerprint, b: Fingerprint) -> float:
 
 
 def superseded(prints: Sequence[Fingerprint]) -> dict[str, str]:
-    """Document -> the newest version of it, for every document that has a newer one."""
+    """Document -> the newest version of it, or the one copy to be shown, for every document that has one."""
     found: dict[str, str] = {}
-    families: dict[tuple[str, str, str], list[Fingerprint]] = defaultdict(list)
-    for p in prints:
-        families[p.root, family_key(p.name), p.language].append(p)
-    for members in families.values():
-        if len(members) < 2:
-            continue
-        ordered = sorted(members, key=lambda p: (_order(p), p.document))
-        for at, older in enumerate(ordered):
-            newer = [p for p in ordered[at + 1 :] if _order(p) > _order(older) and _are_versions(older, p)]
+    for members in _grouped(
+        prints, lambda p: (p.root, _folder(p.path), family_key(_stem(p.path)), family_key(p.title), p.language)
+    ):
+        for older in members:
+            newer = [p for p in members if _is_newer(p, older)]
             if newer:
-                found[older.document] = newer[-1].document
-    return found
+                found[older.document] = max(newer, key=lambda p: (_marks(p), p.document)).document
+    for copies in _grouped([p for p in prints if p.tokens >= _LEAST_TOKENS], lambda p: (p.text_key, p.language)):
+        current = [p for p in copies if p.document not in found]
+        if len(current) > 1:
+            shown = min(
+                current, key=lambda p: (bool(_SAYS_OLD.search(p.path)), "!/" in p.path, len(p.path), p.path, p.document)
+            )
+            found |= {p.document: shown.document for p in current if p is not shown}
+    return {old: _end(old, found) for old in found}
 
 
 def family_key(name: str) -> str:
-    """A name or title without years, version marks and punctuation. A full date or month is kept: it names one of a series."""
-    dates = _FULL_DATE.findall(name)
-    if any(len(re.sub(r"\D", "", d)) > 4 for d in dates):
+    """A name or title without years, version marks and punctuation. With a month or a full date it stays whole: one of a series."""
+    if _FULL_DATE.search(name):
         return " ".join(re.findall(r"\w+", name.lower()))
     return " ".join(re.findall(r"[^\W_]+", _MARK.sub(" ", name.replace("_", " ")).lower()))
 
 
-def _are_versions(a: Fingerprint, b: Fingerprint) -> bool:
-    key = family_key(a.title)
-    return (
-        bool(family_key(a.name))
-        and key == family_key(b.title)
-        and min(a.tokens, b.tokens) >= 5
-        and similarity(a, b) >= SIMILAR
-    )
+def _is_newer(newer: Fingerprint, older: Fingerprint) -> bool:
+    if not family_key(_stem(newer.path)) or min(newer.tokens, older.tokens) < 5:
+        return False
+    a, b = _marks(newer), _marks(older)
+    says_old = bool(_SAYS_OLD.search(_words(older))) and not _SAYS_OLD.search(_words(newer))
+    if not says_old and (a == b or not any(a) or not any(b) or a < b or _SERIES.search(_words(older))):
+        return False
+    return similarity(newer, older) >= (DECLARED if says_old else SIMILAR)
 
 
-def _order(p: Fingerprint) -> tuple[tuple[int, ...], str]:
-    """Later versions sort later: by version number, then year in name or title, then the stated date."""
-    words = f"{p.name} {p.title}"
-    number: tuple[int, ...] = ()
-    if m := _VERSION_NUMBER.search(words):
-        number = tuple(int(x) for x in re.split("[._]", m.group(1))) if m.group(1) else (_chinese_number(m.group(2)),)
-    years = [int(y) for y in re.findall(rf"(?<!\d){_YEAR}(?!\d)", words)]
-    year = max(years, default=int(p.date[:4]) if re.match(_YEAR, p.date) else 0)
-    return (year, *number), p.date
+def _marks(p: Fingerprint) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Years and version numbers in name and title; later versions have greater ones."""
+    numbers: tuple[int, ...] = ()
+    if m := re.search(_VERSION, _words(p), re.IGNORECASE):
+        digits = m.group(1) or m.group(3)
+        numbers = tuple(int(x) for x in re.split("[._]", digits)) if digits else (_chinese_number(m.group(2)),)
+    years = [int(y) for y in re.findall(rf"(?<!\d){_YEAR}(?!\d)", _words(p))]
+    return ((max(years),) if years else ()), numbers
+
+
+def _words(p: Fingerprint) -> str:
+    return f"{_stem(p.path)} {p.title}"
+
+
+def _stem(path: str) -> str:
+    return re.sub(r"\.[A-Za-z0-9]{1,8}$", "", path.rsplit("/", 1)[-1])
+
+
+def _folder(path: str) -> str:
+    return "/".join(part for part in path.split("/")[:-1] if not _ARCHIVE.match(part))
+
+
+def _grouped(prints: Sequence[Fingerprint], key: Callable[[Fingerprint], Hashable]) -> list[list[Fingerprint]]:
+    groups: dict[Hashable, list[Fingerprint]] = defaultdict(list)
+    for p in prints:
+        groups[key(p)].append(p)
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def _end(document: str, marks: dict[str, str]) -> str:
+    """The last of a chain of marks."""
+    seen = {document}
+    while document in marks and marks[document] not in seen:
+        document = marks[document]
+        seen.add(document)
+    return document
 
 
 def _chinese_number(text: str) -> int:
