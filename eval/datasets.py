@@ -58,7 +58,9 @@ def queries(folder: Path, limit: int | None = None) -> list[Query]:
         if relevant:
             found.append(Query(str(row["id"]), str(row["query"]), relevant, _labels(row)))
     if not found:
-        raise UsageError(f"{folder}: no question has a relevant document; check that qrels.tsv uses the ids of queries.jsonl")
+        raise UsageError(
+            f"{folder}: no question has a relevant document; check that qrels.tsv uses the ids of queries.jsonl"
+        )
     if limit is not None and limit < len(found):
         found = [found[i * len(found) // limit] for i in range(limit)]
     return found
@@ -96,7 +98,9 @@ def _file(folder: Path, name: str) -> Path:
     names: Sequence[Path] = (folder / name, folder / f"{name}.gz")
     found = next((f for f in names if f.is_file()), None)
     if found is None:
-        raise UsageError(f"{folder}: no {name} in it; a data set is a folder of corpus.jsonl, queries.jsonl and qrels.tsv")
+        raise UsageError(
+            f"{folder}: no {name} in it; a data set is a folder of corpus.jsonl, queries.jsonl and qrels.tsv"
+        )
     return found
 
 

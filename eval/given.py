@@ -39,7 +39,9 @@ class Given:
 
 def given_from(record: Mapping[str, Any]) -> Given:
     """A line of answers.jsonl, read."""
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k in Given.__dataclass_fields__}
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k in Given.__dataclass_fields__
+    }
     return Given(**values)
 
 

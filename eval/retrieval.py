@@ -46,13 +46,15 @@ def score(queries: Sequence[Query], rankings: Mapping[str, tuple[tuple[str, ...]
     import ir_measures
     from ir_measures import RR, R, Success, nDCG
 
-    measures = {"ndcg@10": nDCG @ 10, "recall@10": R @ 10, "recall@100": R @ 100, "mrr@10": RR @ 10, "hit@1": Success @ 1}
+    measures = {
+        "ndcg@10": nDCG @ 10,
+        "recall@10": R @ 10,
+        "recall@100": R @ 100,
+        "mrr@10": RR @ 10,
+        "hit@1": Success @ 1,
+    }
     judged = [ir_measures.Qrel(q.id, d, grade) for q in queries for d, grade in q.relevant.items()]
-    run = [
-        ir_measures.ScoredDoc(q.id, d, float(-place))
-        for q in queries
-        for place, d in enumerate(rankings[q.id][0])
-    ]
+    run = [ir_measures.ScoredDoc(q.id, d, float(-place)) for q in queries for place, d in enumerate(rankings[q.id][0])]
     values: dict[str, dict[str, float]] = {q.id: dict.fromkeys(METRICS, 0.0) for q in queries}
     names = {str(m): name for name, m in measures.items()}
     for value in ir_measures.iter_calc(list(measures.values()), judged, run):
@@ -99,9 +101,7 @@ def comparisons(runs: Mapping[str, Sequence[Ranked]], metric: str = "ndcg@10", s
     return found
 
 
-def failures(
-    queries: Sequence[Query], runs: Mapping[str, Sequence[Ranked]], most: int = 25
-) -> list[dict[str, Any]]:
+def failures(queries: Sequence[Query], runs: Mapping[str, Sequence[Ranked]], most: int = 25) -> list[dict[str, Any]]:
     """The questions that the last run answers worst: where each run has the first relevant document (None: not found)."""
     last = runs[list(runs)[-1]]
     order = sorted(range(len(queries)), key=lambda i: (last[i].scores["ndcg@10"], queries[i].id))

@@ -17,7 +17,7 @@ from eval.text_metrics import states, tokens
 from rag.protocols import Embedder
 
 WIDTH = 3  # tokens of an n-gram: three Chinese characters or three words
-OVERLAP = 0.7  # Jaccard index of the n-grams from which a rewording is assumed
+OVERLAP = 0.6  # Jaccard index of the n-grams from which a rewording is assumed
 COSINE = 0.95  # of the questions' vectors, likewise
 
 

@@ -42,7 +42,9 @@ def test_an_answer_survives_its_file() -> None:
     assert given_from(given.record()) == given
 
 
-@pytest.mark.parametrize("text", ["I don't know.", "The documents do not say.", "我不知道。", "文件中没有提到。", " ", "抱歉，无法回答"])
+@pytest.mark.parametrize(
+    "text", ["I don't know.", "The documents do not say.", "我不知道。", "文件中没有提到。", " ", "抱歉，无法回答"]
+)
 def test_refusals_are_known(text: str) -> None:
     assert refuses(text)
 

@@ -16,7 +16,9 @@ CORPUS = Path(__file__).parent.parent.parent / "corpus" / "golden"
 def test_the_golden_folder_of_the_sample_company_is_read() -> None:
     questions = read_questions(CORPUS)
     assert len(questions) >= 150
-    assert {"fact", "number", "multi-document", "cross-lingual", "changed", "unanswerable"} <= {q.kind for q in questions}
+    assert {"fact", "number", "multi-document", "cross-lingual", "changed", "unanswerable"} <= {
+        q.kind for q in questions
+    }
     assert all(q.answerable == (q.kind != "unanswerable") for q in questions)
 
 
@@ -29,7 +31,9 @@ def test_an_instruction_record_is_a_question(tmp_path: Path) -> None:
 
 def test_a_beir_folder_takes_its_gold_from_qrels(tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl").write_text('{"id": "p1", "text": "x"}\n', encoding="utf-8")
-    (tmp_path / "queries.jsonl").write_text('{"id": "q1", "query": "What?", "answers": ["x"], "lang": "en"}\n', encoding="utf-8")
+    (tmp_path / "queries.jsonl").write_text(
+        '{"id": "q1", "query": "What?", "answers": ["x"], "lang": "en"}\n', encoding="utf-8"
+    )
     (tmp_path / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tp1\t1\nq1\tp2\t0\n", encoding="utf-8")
     (q,) = read_questions(tmp_path)
     assert q.documents == ("p1",)

@@ -10,7 +10,9 @@ def test_the_verdict_names_the_better_arm_and_the_interval() -> None:
     values = {"rag": dict.fromkeys(ids, 1.0), "lora": {i: float(int(i) % 10 == 0) for i in ids}}
     (v,) = judge(values, {"changed": ids}, seed=0)
     assert v.better == "rag"
-    assert v.text.startswith("RAG beats LoRA on facts with an older version: 1.00 vs 0.10, 95 % interval of the difference [0.")
+    assert v.text.startswith(
+        "RAG beats LoRA on facts with an older version: 1.00 vs 0.10, 95 % interval of the difference [0."
+    )
     assert "RAG 优于 LoRA" in v.text_zh
 
 

@@ -1,0 +1,103 @@
+"""`rag eval retrieval`: how well the search finds, part by part, on a judged data set."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag.cli import common, emit
+from rag.settings import Settings
+
+if TYPE_CHECKING:
+    from rag.protocols import Retriever
+    from rag.wiring import Services
+
+RUNS = "bm25,dense,hybrid,rerank"
+
+
+def register(commands: _SubParsersAction[ArgumentParser]) -> None:
+    """Adds the command."""
+    p = common(
+        commands.add_parser(
+            "retrieval",
+            help="measure the search on a judged data set",
+            description="Indexes the corpus once (kept in the home), runs the service's own search over the questions and writes "
+            "report.json, report.html and scores.jsonl.",
+            epilog="Runs: bm25, dense, hybrid, rerank; rrf (ranks instead of scores); and for an ablation any lists joined by +, "
+            "e.g. e5, bge-en, bm25+e5. Example: rag eval retrieval --dataset DIR --runs bm25,dense,hybrid,rerank --out report",
+        )
+    )
+    p.add_argument(
+        "--dataset", type=Path, required=True, metavar="DIR", help="corpus.jsonl, queries.jsonl, qrels.tsv (.gz)"
+    )
+    p.add_argument("--runs", default=RUNS, help=f"in the order they are compared (default: {RUNS})")
+    p.add_argument("--limit", type=int, metavar="N", help="this many questions of each set, evenly over the file")
+    p.add_argument(
+        "--pool", default="", metavar="DIR,DIR", help="further data sets whose corpora are searched together with it"
+    )
+    p.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.set_defaults(run=_run)
+
+
+def _run(args: Namespace) -> int:
+    from eval.dataset_collection import pooled_collection
+    from eval.pooling import pooled
+    from eval.retrieval import parse_runs, run_all
+    from eval.retrieval_report import report, words, write
+    from rag.wiring import Services
+
+    runs = parse_runs(args.runs)
+    folders = [args.dataset, *(Path(p) for p in args.pool.split(",") if p.strip())]
+    queries, names = pooled(folders, args.limit)
+    settings = Settings.load(home=args.home)
+    collection = pooled_collection(folders, settings)
+    settings = settings.with_changes(collection=collection)
+    with Services(settings) as services:
+        progress = _Progress(len(runs) * len(queries))
+        found = run_all(queries, runs, lambda name: _retriever(services, name), progress.step)
+        progress.done()
+    made = report(found, queries, settings=settings.public(), datasets=names, seed=args.seed)
+    write(made, found, queries, args.out)
+    emit(args, made, words(made) + f"\nreport: {args.out / 'report.html'}")
+    return 0
+
+
+def _retriever(services: Services, name: str) -> tuple[Retriever, Any, bool]:
+    """The retriever, mode and reranking of a run's name. Raises UsageError for one that is not known."""
+    from eval.retrieval import unknown
+    from rag.errors import UsageError
+    from rag.retrieval.retriever import HybridRetriever
+
+    fixed = {"bm25": "keyword", "dense": "dense", "hybrid": "hybrid", "rerank": "hybrid"}
+    if name in fixed:
+        return services.retriever(), fixed[name], name == "rerank"
+    lists = {"bm25": "keyword"} | {f: f for f in services.collection().card.names}
+    bad = unknown([name], [*lists, "rrf"])
+    if bad:
+        raise UsageError(
+            f"--runs: {name!r} is no run; take bm25, dense, hybrid, rerank, rrf or lists of {', '.join(lists)}"
+        )
+    parts = [p for p in name.split("+") if p != "rrf"]
+    only = frozenset(lists[p] for p in parts) if parts else None
+    retriever = HybridRetriever(
+        services.collection(), services.fields(), services.settings, only=only, ranks="rrf" in name.split("+")
+    )
+    return retriever, "hybrid", False
+
+
+class _Progress:
+    """A counter on stderr, where that is a terminal."""
+
+    def __init__(self, total: int) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=total, unit="question", file=sys.stderr, disable=not sys.stderr.isatty())
+
+    def step(self, n: int) -> None:
+        self._bar.update(n)
+
+    def done(self) -> None:
+        self._bar.close()
