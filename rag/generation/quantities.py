@@ -83,8 +83,8 @@ _SCALES = {
 _SCALES |= {"十": 10, "百": 1e2, "千": 1e3, "万": 1e4, "亿": 1e8, "百万": 1e6, "千万": 1e7, "万亿": 1e12, "十万": 1e5}
 _SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety hundred"
-_EN_NUMBERS = {word: float(i) for i, word in enumerate(_SMALL.split(" "))}
-_EN_NUMBERS |= {word: 10.0 * i for i, word in enumerate(_TENS.split(" "), 2)} | {"dozen": 12.0, "half": 0.5}
+NUMBER_WORDS = {word: float(i) for i, word in enumerate(_SMALL.split(" "))}
+NUMBER_WORDS |= {word: 10.0 * i for i, word in enumerate(_TENS.split(" "), 2)} | {"dozen": 12.0, "half": 0.5}
 _MONTH_LIST = "january february march april may june july august september october november december"
 MONTHS = {month: i for i, month in enumerate(_MONTH_LIST.split(" "), 1)}
 MONTHS |= {month[:3]: i for month, i in MONTHS.items()} | {"sept": 9}
@@ -124,7 +124,7 @@ _ZH_NUMBER = re.compile(
     r"百分之(?P<pct>[零〇一二三四五六七八九十百两]+)|(?P<n>[零〇一二两三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟]{1,12})(?P<unit>[\u4e00-\u9fff]{1,3})?"
 )
 _EN_NUMBER = re.compile(
-    rf"\b(?P<n>{'|'.join(_EN_NUMBERS)})(?:-(?P<n2>one|two|three|four|five|six|seven|eight|nine))?\b\s?(?P<scale>hundred|thousand|million|billion)?\s?-?(?P<unit>[a-z]+)?"
+    rf"\b(?P<n>{'|'.join(NUMBER_WORDS)})(?:-(?P<n2>one|two|three|four|five|six|seven|eight|nine))?\b\s?(?P<scale>hundred|thousand|million|billion)?\s?-?(?P<unit>[a-z]+)?"
 )
 
 
@@ -210,7 +210,7 @@ def quantities(text: str) -> list[Quantity]:
                 continue
             found.append(Quantity(_zh_value(digits), code, match.group()))
     for match in _EN_NUMBER.finditer(text):
-        value = _EN_NUMBERS[match.group("n")] + _EN_NUMBERS.get(match.group("n2") or "", 0.0)
+        value = NUMBER_WORDS[match.group("n")] + NUMBER_WORDS.get(match.group("n2") or "", 0.0)
         code = unit_code(match.group("unit") or "")
         if match.group("n") == "one" and not code:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 
-from rag.generation.quantities import MONTHS
+from rag.generation.quantities import MONTHS, NUMBER_WORDS, unit_code
 from rag.generation.zh_words import zh_names, zh_words
 from rag.index.tokenization import fold, tokenize
 
@@ -70,13 +70,18 @@ def content_terms(text: str) -> tuple[str, ...]:
         if _HAN_START.match(run):
             terms += [w for w in zh_words(run) if len(w) > 1 and w not in stop and not _ZH_NUMERAL.fullmatch(w)]
         else:
-            terms += [t for t in tokenize(run) if len(t) > 1 and t not in stop and not _BARE_NUMBER.fullmatch(t)]
+            terms += [
+                t
+                for t in tokenize(run)
+                if len(t) > 1 and t not in stop and not _NUMBER_WORD.fullmatch(t) and not _BARE_NUMBER.fullmatch(t)
+            ]
     return tuple(terms)
 
 
 _HAN_START = re.compile(r"[\u3400-\u9fff]")
 _SCRIPT_RUN = re.compile(r"[\u3400-\u9fff]+|[^\u3400-\u9fff]+")
 _ZH_NUMERAL = re.compile(r"[零〇一二两三四五六七八九十百千万亿]+")
+_NUMBER_WORD = re.compile(rf"(?:(?:{'|'.join(NUMBER_WORDS)}|twenti|thirti|forti|fifti|sixti|seventi|eighti|nineti)-?)+")
 _BARE_NUMBER = re.compile(r"[\d.,:%/-]+")
 
 
@@ -89,7 +94,7 @@ def names(raw: str) -> set[str]:
     for match in _EN_NAME.finditer(raw):
         for word in _named(match.group().split(), starts=_starts_sentence(raw, match.start())):
             low = re.sub(r"['’]s$", "", word).lower().strip("-&'’")
-            if len(low) > 1 and low not in STOPWORDS and low not in _NO_NAMES:
+            if len(low) > 1 and low not in STOPWORDS and low not in _NO_NAMES and not unit_code(low):
                 found.add(low)
     return found | set(_zh_names(fold(raw)))
 

@@ -11,6 +11,7 @@ counts (no repair). Half of the documents were used while the check was written 
 from __future__ import annotations
 
 import argparse
+import calendar
 import gzip
 import json
 import random
@@ -74,7 +75,7 @@ def alter_number(s: str, rng: random.Random, _: list[str]) -> str | None:
     return s[: m.start()] + "".join(digits) + s[m.end() :]
 
 
-_MONTHS = "January February March April May June July August September October November December".split(" ")
+_MONTHS = list(calendar.month_name)[1:]
 
 
 def alter_date(s: str, rng: random.Random, _: list[str]) -> str | None:

@@ -1,0 +1,132 @@
+"""From question to proved answer, with a scripted model over real sources."""
+
+from __future__ import annotations
+
+import json
+from threading import Event
+
+from rag.generation.answering import answer
+from rag.types import AnswerDone, AskRequest, Message, SearchRequest, SourcesFound, TextDelta
+
+from .sample import HITS, LEAVE, Scripted, answerer, ask, hit
+
+DAYS = "How many days of annual leave do full-time employees receive?"
+
+
+def test_the_stream_is_sources_then_text_then_the_answer() -> None:
+    events = list(answerer("23 days [1].").stream(AskRequest(SearchRequest(DAYS))))
+    assert isinstance(events[0], SourcesFound) and events[0].generation == 7
+    assert all(isinstance(e, TextDelta) for e in events[1:-1]) and len(events) > 4
+    done = events[-1]
+    assert isinstance(done, AnswerDone) and done.answer.text == "23 days [1]."
+
+
+def test_a_supported_answer_has_its_citation_page_span_and_verdict() -> None:
+    found = ask(DAYS, "Full-time employees receive 23 days of annual leave [1].")
+    assert found.status == "answered" and found.finish_reason == "stop"
+    (citation,) = found.citations
+    assert citation.quote == "Full-time employees of Fernhollow receive 23 days of annual leave."
+    assert citation.span == (16, 16 + len(citation.quote)) and citation.page == 3
+    (sentence,) = found.sentences
+    assert sentence.verdict == "supported" and found.text[slice(*sentence.span)] == sentence.text
+    assert found.timings.prompt_tokens > 0 and found.timings.cached_tokens == 3
+
+
+def test_a_number_that_was_never_offered_does_not_come_through() -> None:
+    found = ask(DAYS, "Full-time employees receive 23 days of annual leave [9].")
+    assert found.text == "Full-time employees receive 23 days of annual leave [1]."
+
+
+def test_a_missing_citation_is_added_where_a_source_supports_the_sentence() -> None:
+    assert ask(DAYS, "Full-time employees receive 23 days of annual leave.").citations[0].n == 1
+
+
+def test_an_unsupported_sentence_is_marked_or_dropped_by_setting() -> None:
+    text = "Full-time employees receive 23 days of annual leave [1]. They may sell 40 days to colleagues [1]."
+    marked, dropped = ask(DAYS, text), ask(DAYS, text, unsupported="drop")
+    assert [s.verdict for s in marked.sentences] == ["supported", "unsupported"]
+    assert "40 days" in marked.sentences[1].reason
+    assert dropped.text == "Full-time employees receive 23 days of annual leave [1]."
+
+
+def test_a_refusal_says_what_is_nearest_streams_nothing_and_is_told() -> None:
+    told: list[tuple[str, str]] = []
+    asked = answerer("NOT FOUND")
+    asked._on_gap = lambda question, reason: told.append((question, reason))
+    events = list(asked.stream(AskRequest(SearchRequest("What is the annual leave of the chief accountant?"))))
+    assert not any(isinstance(e, TextDelta) for e in events)
+    done = events[-1]
+    assert isinstance(done, AnswerDone) and done.answer.status == "abstained"
+    assert "Leave policy" in done.answer.text and done.answer.citations[0].n == 1
+    assert told == [("What is the annual leave of the chief accountant?", "abstained")]
+
+
+def test_no_documents_means_no_model_call() -> None:
+    asked = answerer("23 days", hits=())
+    assert answer(asked, AskRequest(SearchRequest(DAYS))).status == "abstained"
+    assert asked._generator.asked == []  # type: ignore[attr-defined]
+
+
+def test_an_answer_that_nothing_supports_on_a_question_nothing_speaks_of_is_refused() -> None:
+    found = ask("Who won the 1998 chess tournament in Lima?", "Boris Ivanov won the tournament in 1998 [1].")
+    assert found.status == "abstained" and found.confidence is not None and found.confidence < 0.5
+
+
+def test_a_bare_number_is_answered_with_the_sentence_it_points_at() -> None:
+    assert ask(DAYS, "[1]").text == "Full-time employees of Fernhollow receive 23 days of annual leave [1]."
+
+
+def test_what_streams_is_safe_and_so_is_the_answer() -> None:
+    events = list(answerer("23 days ![a](https://evil.example/?q=1) [1].").stream(AskRequest(SearchRequest(DAYS))))
+    assert "evil" not in "".join(e.text for e in events if isinstance(e, TextDelta))
+    assert isinstance(events[-1], AnswerDone) and "evil" not in events[-1].answer.text
+
+
+def test_cancelling_ends_with_what_was_said_so_far() -> None:
+    cancel = Event()
+    stream = answerer("Full-time employees receive 23 days of annual leave [1].").stream(
+        AskRequest(SearchRequest(DAYS)), cancel
+    )
+    for event in stream:
+        if isinstance(event, TextDelta):
+            cancel.set()
+        if isinstance(event, AnswerDone):
+            assert event.answer.finish_reason == "cancelled" and event.answer.text.startswith("Full-time")
+
+
+def test_a_json_answer_follows_its_schema_and_is_checked() -> None:
+    schema = {"type": "object", "properties": {"days": {"type": "integer"}, "note": {"type": "string"}}}
+    raw = json.dumps({"days": 23, "note": "<b>Unused days expire on 31 March.</b>"})
+    found = answer(answerer(raw), AskRequest(SearchRequest(DAYS), schema=schema))
+    assert json.loads(found.text) == {"days": 23, "note": "Unused days expire on 31 March."}
+    assert [s.verdict for s in found.sentences] == ["supported", "supported"]
+    assert found.citations[0].n == 1
+
+
+def test_history_is_in_the_prompt_and_sources_shrink_until_all_fits() -> None:
+    asked = answerer("23 days [1].", hits=[hit(1, LEAVE * 60, "Leave")])
+    generator = asked._generator
+    assert isinstance(generator, Scripted)
+    generator.context_length = 700
+    turns = (Message("user", "Hello?"), Message("assistant", "Hi."))
+    answer(asked, AskRequest(SearchRequest(DAYS, history=turns)))
+    assert generator.count_tokens(generator.asked[0]) + 320 <= 700
+    assert "23 days" in generator.asked[0][1].content
+
+
+def test_a_stored_calibration_and_a_limit_on_wrong_answers_refuse_more() -> None:
+    curve = [{"threshold": 0.5, "wrong": 0.2, "coverage": 1.0}, {"threshold": 0.99, "wrong": 0.05, "coverage": 0.4}]
+    stored = {
+        "weights": {"coverage": 3.0, "supported": 2.5, "partly": 1.2},
+        "bias": -2.2,
+        "threshold": 0.5,
+        "curve": curve,
+    }
+    text = "Full-time employees receive 23 days of annual leave [1]."
+    assert ask(DAYS, text, calibration=stored).status == "answered"
+    assert ask(DAYS, text, calibration=stored, max_wrong=0.05).status == "abstained"
+
+
+def test_hits_are_offered_in_the_order_of_their_numbers() -> None:
+    found = ask("出差到成都住宿标准是多少？", "出差到成都的住宿标准为每晚480元[1]。")
+    assert found.hits[0] == HITS[2] and found.citations[0].document == "d3"
