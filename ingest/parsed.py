@@ -22,6 +22,7 @@ class Limits:
     depth: int = 3  # archives in archives
     ratio: int = 200  # unpacked to packed, above the first 10 MiB
     cells: int = 3_000_000  # of a sheet or table
+    columns: int = 16_384  # of a table: what spreadsheets allow
     pixels: int = 120_000_000  # of an image
 
 

@@ -26,6 +26,8 @@ def read(source: Source) -> Iterator[Parsed]:
             cells += len(row)
             if cells > source.limits.cells:
                 raise Unreadable(f"more than {source.limits.cells:,} cells")
+            if len(row) > source.limits.columns:
+                raise Unreadable(f"more than {source.limits.columns:,} columns")
             if any(c.strip() for c in row):
                 rows.append(row)
     except csv.Error as e:
