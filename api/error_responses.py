@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import compile_path
 
 from rag.errors import Busy, RagError
 
@@ -92,15 +93,18 @@ def install(app: FastAPI) -> None:
         status, body, headers = describe(error)
         return JSONResponse(body, status, headers=headers)
 
-    async def http(_: Request, error: Exception) -> Response:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (methods := _methods(app, request.scope["path"])):
+            headers["Allow"] = ", ".join(methods)
         default = _PHRASES.get(error.status_code)
         message = (
             default
             if default and error.detail in ("Not Found", "Method Not Allowed", "Unauthorized")
             else str(error.detail)
         )
-        return error_response(error.status_code, message, headers=error.headers)
+        return error_response(error.status_code, message, headers=headers)
 
     async def invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -117,3 +121,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, ours)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """All methods of an address; the framework names those of its first route only. Empty when it is not in the interface."""
+    found: set[str] = set()
+    for template, operations in app.openapi()["paths"].items():
+        if compile_path(template)[0].match(path):
+            found |= {method.upper() for method in operations}
+    return sorted(found)

@@ -4,12 +4,13 @@ is taken up again at the next start."""
 from __future__ import annotations
 
 import logging
-import queue
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,16 @@ class Jobs:
         self._ledger = ledger
         self._metrics = metrics
         self._incoming = services.settings.home / "incoming"
-        self._todo: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._cancelled: dict[str, threading.Event] = {}
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._thread = ThreadPoolExecutor(1, "jobs")
         # Held while something writes to a collection, so that a deletion waits for the batch instead of failing.
         self.writing = threading.Lock()
 
     def start(self) -> None:
-        """Takes up what was left, then waits for more."""
+        """Takes up what was left."""
         for job in self._ledger.unfinished_jobs():
             self._enqueue(job)
-        self._thread.start()
 
     @property
     def waiting(self) -> int:
@@ -69,63 +68,60 @@ class Jobs:
 
     def cancel(self, id_: str) -> Job:
         """Stops a job: at once while it waits, at the next step while it runs. Raises NotFound."""
-        job = self._ledger.job(id_)
         event = self._cancelled.get(id_)
         if event is not None:
             event.set()
-            if job.state == "queued":
-                self._ledger.set_job(id_, state="cancelled", stage="cancelled")
         return self._ledger.job(id_)
 
     def stop(self) -> None:
         """Asks the worker to end; the job it works on is taken up again at the next start."""
         self._stopping.set()
-        self._todo.put(None)
 
     def join(self) -> None:
         """Waits for the worker."""
-        if self._thread.is_alive():
-            self._thread.join(60)
+        self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _enqueue(self, job: Job) -> None:
         self._cancelled[job.id] = threading.Event()
-        self._todo.put(job)
+        self._thread.submit(self._run, job).add_done_callback(partial(self._ended, job))
 
-    def _work(self) -> None:
-        while (job := self._todo.get()) is not None and not self._stopping.is_set():
-            try:
-                self._run(job)
-            finally:
-                self._cancelled.pop(job.id, None)
-
-    def _run(self, job: Job) -> None:
-        cancelled = self._cancelled[job.id]
-        if cancelled.is_set():
-            self._discard(job)
-            return
+    def _run(self, job: Job) -> Mapping[str, Any]:
+        """The report. Errors leave through the future."""
+        self._check(job)
         self._ledger.set_job(job.id, state="running", stage="reading")
-        try:
-            report = self._upload(job, cancelled)
-        except Stopped:
+        return self._upload(job)
+
+    def _ended(self, job: Job, future: Future[Mapping[str, Any]]) -> None:
+        """Writes down how a job ended, whatever happened in it."""
+        if future.cancelled():
+            return  # the service stops; the job is still queued in the ledger
+        error = future.exception()
+        if isinstance(error, Stopped):
             if self._stopping.is_set():
                 self._ledger.set_job(job.id, state="queued", stage="queued")
-                return
-            self._end(job, state="cancelled", stage="cancelled")
-        except RagError as e:
-            self._end(job, state="failed", stage="failed", error=" ".join(str(e).split()))
-        except (OSError, ValueError, RuntimeError, MemoryError) as e:
-            log.error("job failed", exc_info=e, extra={"facts": {"job": job.id}})
+            else:
+                self._end(job, state="cancelled", stage="cancelled")
+        elif isinstance(error, RagError):
+            self._end(job, state="failed", stage="failed", error=" ".join(str(error).split()))
+        elif error is not None:
+            log.error("job failed", exc_info=error, extra={"facts": {"job": job.id}})
             self._end(
-                job, state="failed", stage="failed", error=f"{type(e).__name__} while reading it; the log has more"
+                job, state="failed", stage="failed", error=f"{type(error).__name__} while reading it; the log has more"
             )
         else:
-            failed = report["failed"] + [s for s in report["skipped"] if not report["added"] + report["updated"]]
-            if failed and not report["added"] and not report["updated"] and not report["unchanged"]:
-                self._end(job, state="failed", stage="failed", report=report, error=failed[0]["reason"])
-            else:
+            report = future.result()
+            taken = report["added"] + report["updated"] + report["unchanged"]
+            reasons = [f["reason"] for f in (*report["failed"], *report["skipped"])]
+            if taken or not reasons:
                 self._end(job, state="done", stage="done", report=report)
+            else:
+                self._end(job, state="failed", stage="failed", report=report, error=reasons[0])
 
-    def _upload(self, job: Job, cancelled: threading.Event) -> Mapping[str, Any]:
+    def _check(self, job: Job) -> None:
+        if self._cancelled[job.id].is_set() or self._stopping.is_set():
+            raise Stopped("cancelled")
+
+    def _upload(self, job: Job) -> Mapping[str, Any]:
         from ingest.uploads import ingest_upload
 
         params = job.params
@@ -133,16 +129,15 @@ class Jobs:
         groups = None if params["groups"] is None else frozenset(params["groups"])
         services = self._services.for_collection(params["collection"])
         with self.writing:
-            report = ingest_upload(job.name, data, services, groups, progress=self._progress(job, cancelled))
+            report = ingest_upload(job.name, data, services, groups, progress=self._progress(job))
         return report_json(report)
 
-    def _progress(self, job: Job, cancelled: threading.Event) -> Callable[..., None]:
+    def _progress(self, job: Job) -> Callable[..., None]:
         last = 0.0
 
         def progress(stage: str, done: int = 0, total: int = 0, *_: Any) -> None:
             nonlocal last
-            if cancelled.is_set() or self._stopping.is_set():
-                raise Stopped("cancelled")
+            self._check(job)
             now = time.monotonic()
             if now - last >= PROGRESS_SECONDS:
                 last = now
@@ -153,8 +148,6 @@ class Jobs:
     def _end(self, job: Job, state: str, **changes: Any) -> None:
         self._ledger.set_job(job.id, state=state, **changes)
         self._metrics.jobs.labels(job.kind, state).inc()
-        self._discard(job)
-        log.info("job", extra={"facts": {"job": job.id, "kind": job.kind, "state": state}})
-
-    def _discard(self, job: Job) -> None:
+        self._cancelled.pop(job.id, None)
         (self._incoming / str(job.params["file"])).unlink(missing_ok=True)
+        log.info("job", extra={"facts": {"job": job.id, "kind": job.kind, "state": state}})

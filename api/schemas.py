@@ -13,11 +13,12 @@ Text = Annotated[
     str, StringConstraints(min_length=1, pattern=r"[^\s\x00-\x20]")
 ]  # something but blanks; its limit: settings
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Span = Annotated[list[int], Field(min_length=2, max_length=2)]  # [start, end)
 Group = Annotated[str, StringConstraints(pattern=r"^[^\s,][^,]{0,63}$")]
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
 
 class Turn(_Request):
@@ -62,48 +63,52 @@ class AskBody(SearchBody):
     stream: Annotated[bool, Field(description="Server-sent events: queue, sources, delta, then done or error.")] = False
 
 
-class TextPart(BaseModel):
+class _Theirs(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class TextPart(_Theirs):
     """A part of a message's content."""
 
     type: Literal["text"]
     text: str
 
 
-class OtherMessage(BaseModel):
+class OtherMessage(_Theirs):
     """What a client says beside the question: instructions, earlier answers, tool results."""
 
     role: Literal["system", "developer", "assistant", "tool"]
     content: str | list[TextPart] | None = None
 
 
-class UserMessage(BaseModel):
+class UserMessage(_Theirs):
     """A question."""
 
     role: Literal["user"]
     content: Text | Annotated[list[TextPart], Field(min_length=1)]
 
 
-class JsonSchemaFormat(BaseModel):
+class JsonSchemaFormat(_Theirs):
     """The schema of a structured answer."""
 
     name: str = "answer"
     schema_: Annotated[dict[str, Any], Field(alias="schema")] = {}
 
 
-class ResponseFormat(BaseModel):
+class ResponseFormat(_Theirs):
     """Free text, or JSON by a schema."""
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     json_schema: JsonSchemaFormat | None = None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(_Theirs):
     """OpenAI's."""
 
     include_usage: bool | None = None
 
 
-class ChatBody(BaseModel):
+class ChatBody(_Theirs):
     """OpenAI's chat completion request. Fields that are not listed are ignored."""
 
     messages: Annotated[
@@ -181,7 +186,7 @@ class HitOut(BaseModel):
     path: str
     page: int | None
     heading: str
-    span: tuple[int, int]
+    span: Span
     text: str
     date: str | None
     text_score: float
@@ -208,7 +213,7 @@ class CitationOut(BaseModel):
     title: str
     path: str
     page: int | None
-    span: tuple[int, int]
+    span: Span
     quote: str
     text_score: float
 
@@ -219,7 +224,7 @@ class SentenceOut(BaseModel):
     text: str
     verdict: Literal["supported", "partly", "unsupported"]
     citations: list[int]
-    span: tuple[int, int]
+    span: Span
     reason: str
 
 
@@ -313,7 +318,7 @@ class DocumentsOut(BaseModel):
 class PageOut(BaseModel):
     number: int
     label: str
-    span: tuple[int, int]
+    span: Span
     text_score: float
 
 
@@ -335,7 +340,7 @@ class TextOut(BaseModel):
     end: int
     characters: int
     text: str
-    headings: list[tuple[int, int, int]]  # level, start, end: of the headings in the piece
+    headings: list[Annotated[list[int], Field(min_length=3, max_length=3)]]  # level, start, end: those in the piece
 
 
 class RemovedOut(BaseModel):

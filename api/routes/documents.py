@@ -56,7 +56,9 @@ async def upload(
     request: Request,
     file: Annotated[UploadFile, File(description="The document; its name tells how to read it.")],
     groups: Annotated[str, Form(max_length=1000, description="Who may see it, comma-separated; empty = public.")] = "",
-    collection: Annotated[Name | None, Form()] = None,
+    collection: Annotated[
+        str, Form(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]{0,63})?$", description="Empty = the default.")
+    ] = "",
 ) -> Response:
     """Takes a document in; the job tells when it can be searched. The same name replaces the document."""
     service = service_of(request)

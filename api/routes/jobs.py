@@ -64,7 +64,7 @@ async def events(job: JobId, request: Request) -> Response:
     return EventStream(_changes(service, first), lambda: None)
 
 
-@router.delete("/jobs/{job}", responses={200: {"model": JobOut}, **errors(404)})
+@router.post("/jobs/{job}/cancel", responses={200: {"model": JobOut}, **errors(404)})
 async def cancel(job: JobId, request: Request) -> Response:
     """Stops a job that has not ended; what it committed before stays."""
     service = service_of(request)

@@ -32,4 +32,5 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {s: {"model": Error, "description": _MEANING[s]} for s in sorted({*always, *statuses})}
 
 
-STREAM: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
+_EVENT = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
+STREAM: dict[str, Any] = {"text/event-stream": {"schema": _EVENT}}

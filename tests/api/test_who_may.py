@@ -19,7 +19,7 @@ OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
 READERS = {
     ("POST", "/search"), ("POST", "/ask"), ("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/documents"),
     ("GET", "/documents/{document}"), ("GET", "/documents/{document}/text"), ("GET", "/documents/{document}/pages/{page}"),
-    ("GET", "/collections"), ("GET", "/jobs"), ("GET", "/jobs/{job}"), ("GET", "/jobs/{job}/events"), ("DELETE", "/jobs/{job}"),
+    ("GET", "/collections"), ("GET", "/jobs"), ("GET", "/jobs/{job}"), ("GET", "/jobs/{job}/events"), ("POST", "/jobs/{job}/cancel"),
     ("POST", "/feedback"), ("GET", "/report"), ("GET", "/metrics"), ("GET", "/me"), ("POST", "/mcp"),
 }  # fmt: skip
 BODIES = {
