@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from threading import Lock
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 from rag.errors import ModelUnavailable
 from rag.models.batching import batches
 from rag.models.bert_graph import GRAPH, WEIGHTS, tensor_offsets
+from rag.models.unigram import FILE as PIECES
+from rag.models.unigram import Unigram
 
 Vectors = NDArray[np.float32]
 BATCH_TOKENS = 2048
+QUICK_CHARACTERS = 4000  # up to here the quick tokenizer is faster than reading the library's in
 
 
 class BertEngine:
@@ -27,13 +31,13 @@ class BertEngine:
         self, folder: Path, pooling: Literal["cls", "mean"], max_tokens: int, *, threads: int = 0, graph: str = GRAPH
     ) -> None:
         import onnxruntime as ort
-        from tokenizers import Tokenizer
 
         self.pooling = pooling
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.tokenizer.enable_truncation(max_tokens)
-        self.tokenizer.no_padding()
-        self._special = frozenset(i for i, t in self.tokenizer.get_added_tokens_decoder().items() if t.special)
+        self.max_tokens = max_tokens
+        self._folder = folder
+        self._lock = Lock()
+        self._library: Any = None
+        self._quick = Unigram(folder / PIECES) if (folder / PIECES).exists() else None
         dtype, shape, offset, _ = tensor_offsets(folder / WEIGHTS)["embeddings.word_embeddings.weight"]
         if dtype != "F32":
             raise ModelUnavailable(
@@ -49,7 +53,29 @@ class BertEngine:
 
     def tokens(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Token ids of each text, special tokens in, cut at the model's length."""
-        return [np.array(e.ids, np.int32) for e in self.tokenizer.encode_batch_fast(list(texts))]
+        if self._quick is not None and self._library is None and sum(map(len, texts)) <= QUICK_CHARACTERS:
+            ids = [self._quick.encode(t, self.max_tokens) for t in texts]
+            if None not in ids:
+                return [np.array(i, np.int32) for i in ids]
+        return [np.array(e.ids, np.int32) for e in self._tokenizer().encode_batch_fast(list(texts))]
+
+    def _tokenizer(self) -> Any:
+        """The library's tokenizer, read when first needed."""
+        from tokenizers import Tokenizer
+
+        with self._lock:
+            if self._library is None:
+                library = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+                library.enable_truncation(self.max_tokens)
+                library.no_padding()
+                self._library = library
+            return self._library
+
+    def _special(self) -> frozenset[int]:
+        if self._quick is not None:
+            return frozenset(self._quick.special.values())
+        decoder = self._tokenizer().get_added_tokens_decoder()
+        return frozenset(i for i, token in decoder.items() if token.special)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """(n, dim) float32 unit rows, in the order of `texts`."""
@@ -65,9 +91,10 @@ class BertEngine:
     def token_vectors(self, texts: Sequence[str]) -> list[Vectors]:
         """One (tokens, dim) array of unit rows per text, special tokens left out."""
         out: list[Vectors] = [np.zeros((0, self._words.shape[1]), np.float32)] * len(texts)
+        special = self._special()
         for rows, ids, states, _ in self._run(self.tokens(texts)):
             for row, token_ids, state in zip(rows, ids, states, strict=True):
-                kept = state[: len(token_ids)][[t not in self._special for t in token_ids.tolist()]]
+                kept = state[: len(token_ids)][[t not in special for t in token_ids.tolist()]]
                 out[row] = kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1e-12)
         return out
 

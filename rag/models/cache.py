@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from rag.errors import BadWeights, ModelUnavailable
 from rag.models import hub
 from rag.models.catalog import Model, find
@@ -101,6 +99,8 @@ def _present(model: Model, folder: Path) -> Path | None:
 
 @contextmanager
 def _lock(model: Model, folder: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
     locks = folder / ".locks"
     try:
         locks.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from rag.errors import BadWeights
+from rag.models import unigram
 from rag.models.bert_graph import GRAPH, WEIGHTS, write_graph
 from rag.models.bert_weights import BertShape, State, from_e5, from_onnx
 from rag.models.catalog import Encoder, Model
@@ -54,6 +55,7 @@ def _e5(model: Model, folder: Path) -> None:
     raw.unlink()
     _write_weights(file.state, folder)
     _unigram(file.pieces, file.unknown).save(str(folder / "tokenizer.json"), pretty=False)
+    unigram.write_pieces(file.pieces, folder / unigram.FILE)
     _write_folder(model, folder, file.state, replace(file.shape, eps=1e-12))
 
 
@@ -81,17 +83,14 @@ def _write_weights(state: State, folder: Path) -> None:
 
 def _unigram(pieces: tuple[tuple[str, float], ...], unknown: int) -> Any:
     """The tokenizer of XLM-R's family: SentencePiece Unigram, `<s> text </s>`."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
     tokenizer = Tokenizer(models.Unigram(list(pieces), unk_id=unknown, byte_fallback=False))
-    # SentencePiece's own table of replacements (nmt_nfkc) is these three steps.
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(_regex(" {2,}"), " ")]
-    )
+    tokenizer.normalizer = unigram.normalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
     names = [piece for piece, _ in pieces]
-    special = {s: names.index(s) for s in ("<s>", "</s>", "<pad>", "<unk>", "<mask>")}
+    special = {s: names.index(s) for s in unigram.SPECIAL}
     tokenizer.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in special])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
@@ -99,12 +98,6 @@ def _unigram(pieces: tuple[tuple[str, float], ...], unknown: int) -> Any:
         special_tokens=[("<s>", special["<s>"]), ("</s>", special["</s>"])],
     )
     return tokenizer
-
-
-def _regex(pattern: str) -> Any:
-    from tokenizers import Regex
-
-    return Regex(pattern)
 
 
 def _write_folder(model: Model, folder: Path, state: State, shape: BertShape) -> None:

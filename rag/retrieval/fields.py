@@ -7,6 +7,7 @@ over all chunks, which finds across languages.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
@@ -97,11 +98,11 @@ class Fields:
 
     def question(self, text: str, language: str) -> dict[str, Vectors]:
         """Field -> (dim,) vector, for the fields that may be asked a question of this language."""
-        return {
-            f.name: self.embedders[f.name].embed_question(text)
-            for f in self.card.fields
-            if holds(f.languages, language)
-        }
+        asked = [f.name for f in self.card.fields if holds(f.languages, language)]
+        # Side by side: opening a model and running it both leave the interpreter to others.
+        with ThreadPoolExecutor(max(1, len(asked))) as pool:
+            vectors = pool.map(lambda name: self.embedders[name].embed_question(text), asked)
+            return dict(zip(asked, vectors, strict=True))
 
 
 def open_fields(card: Card, settings: Settings) -> Fields:
