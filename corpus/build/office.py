@@ -11,6 +11,7 @@ from typing import Protocol
 import docx
 import openpyxl
 import pptx
+from openpyxl.utils import get_column_letter
 from pptx.util import Inches, Pt
 from sources import Bullets, Heading, Paragraph, Source, Table
 
@@ -65,7 +66,7 @@ def write_xlsx(source: Source) -> None:
                 for row in rows:
                     sheet.append([_number(cell) for cell in row])
                 for column, _ in enumerate(header, 1):
-                    sheet.column_dimensions[openpyxl.utils.get_column_letter(column)].width = 26
+                    sheet.column_dimensions[get_column_letter(column)].width = 26
             case _:
                 raise ValueError(f"{source.target.name}: a workbook takes headings and tables only")
     book.save(source.target)
