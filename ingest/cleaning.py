@@ -16,32 +16,13 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _HYPHENS = re.compile("[\u2010\u2011]")
 # Kangxi radicals and CJK radical forms: PDF fonts often map an ordinary character to its look-alike radical.
 _RADICALS = re.compile("[\u2e80-\u2fdf]")
-_RADICAL_SUPPLEMENT = {
-    "\u2ec5": "见",
-    "\u2ec9": "贝",
-    "\u2ecb": "车",
-    "\u2ed3": "长",
-    "\u2ed4": "长",
-    "\u2ed8": "青",
-    "\u2ed9": "韦",
-    "\u2eda": "页",
-    "\u2edb": "风",
-    "\u2edc": "飞",
-    "\u2edd": "食",
-    "\u2ee2": "马",
-    "\u2ee5": "鱼",
-    "\u2ee6": "鸟",
-    "\u2ee8": "麦",
-    "\u2eec": "齐",
-    "\u2eed": "齿",
-    "\u2eef": "龙",
-    "\u2ef0": "龙",
-    "\u2ecf": "邑",
-    "\u2ed1": "長",
-    "\u2ebc": "肉",
-    "\u2eb6": "羊",
-    "\u2e81": "厂",
-}
+_RADICAL_SUPPLEMENT = dict(
+    zip(
+        "\u2ea0\u2ec4\u2ec5\u2ec6\u2ec9\u2ecb\u2ecf\u2ed1\u2ed3\u2ed4\u2ed8\u2ed9\u2eda\u2edb\u2edc\u2edd\u2ee2\u2ee5\u2ee6\u2ee8\u2eea\u2eec\u2eee\u2ef0",
+        "民西见角贝车邑長长门青韦页风飞食马鱼鸟麦黾齐齿龙",
+        strict=True,
+    )
+)
 
 
 def clean(text: str) -> str:

@@ -6,7 +6,7 @@ import codecs
 import re
 
 from ingest.parsed import Unreadable
-from ingest.quality import common_hanzi_ratio
+from ingest.quality import common_hanzi_ratio, frequent_hanzi_ratio
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -49,7 +49,7 @@ def _guess(data: bytes) -> str:
         text = _try(sample, name, cut=True)
         if text is None:
             continue
-        score = common_hanzi_ratio(text)
+        score = common_hanzi_ratio(text) * (1.0 if frequent_hanzi_ratio(text) >= 0.15 else 0.8)
         if name in ("shift_jis", "euc_kr"):  # kana or hangul must be there to believe these
             native = len(re.findall("[\u3040-\u30ff]" if name == "shift_jis" else "[\uac00-\ud7af]", text))
             score = min(1.0, 2.0 * native / max(1, len(re.findall("[^\x00-\x7f]", text)))) * 0.97

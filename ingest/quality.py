@@ -16,6 +16,11 @@ from pathlib import Path
 
 RED = 0.6  # below it a page is red: listed by `rag ingest --report`, and its citations say so
 
+# In both scripts; counted in any corpus of Chinese these make up about 40 percent of the running text.
+_FREQUENT = frozenset(
+    "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所民得经十三之进着等部度家电力里如水化高自二理起小物现实加量都两体制机当使点从业本去把性好应开它合还因由其些然前外天政四日那社义事平形相全表间样与关各重新线内数正心反你明看原又么利比或但质气第向道命此变条只没结解问意建月公无系军很情者最立代想已通并提直题党程展五果料象员革位入常文总次品式活设及管特件长求"
+    "這個為來們動說產過後學經進著電裡現實兩體機當點從業應開還將與關問無軍題員總設長時國對會發種"
+)
 _CID = re.compile(r"\(cid:\d+\)")
 _LOST = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff\u0000-\u0008\u000e-\u001f]")
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
@@ -72,6 +77,12 @@ def common_hanzi_ratio(text: str) -> float:
         return 0.0
     common = _common_hanzi()
     return sum(c in common for c in beyond) / len(beyond)
+
+
+def frequent_hanzi_ratio(text: str) -> float:
+    """Share of the some 200 most frequent characters among the Han characters: over 0.2 in Chinese of any kind, under 0.1 in other text decoded as Chinese."""
+    han = _HAN.findall(text)
+    return sum(c in _FREQUENT for c in han) / len(han) if han else 0.0
 
 
 def _hanzi_score(han: list[str]) -> float:

@@ -26,7 +26,21 @@ from ingest.sandbox import Budget, SandboxPool
 from tests.ingest import samples
 
 SECRET = "OUTSIDE-SECRET-4417"
-_ODD_NAMES = ("new\nline.md", "tab\t.txt", "x" * 200 + ".md", "..hidden.md", " leading.md", "трудно.txt", "名 字.md", "emoji😀.md", "quote'\".md", "$(rm -rf).md", "%00.md", "-rf.md", "con.md")
+_ODD_NAMES = (
+    "new\nline.md",
+    "tab\t.txt",
+    "x" * 200 + ".md",
+    "..hidden.md",
+    " leading.md",
+    "трудно.txt",
+    "名 字.md",
+    "emoji😀.md",
+    "quote'\".md",
+    "$(rm -rf).md",
+    "%00.md",
+    "-rf.md",
+    "con.md",
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,11 @@ def bombs(rng: random.Random, secret: Path) -> list[tuple[str, bytes]]:
     """Files made to exhaust, to escape or to read what they must not."""
     xxe = f'<!DOCTYPE x [<!ENTITY e SYSTEM "file://{secret}">]>'
     net = f'<!DOCTYPE x SYSTEM "http://127.0.0.1:{rng.randrange(20000, 60000)}/x.dtd">'
-    laughs = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + "".join(f'<!ENTITY {chr(98 + i)} "{("&" + chr(97 + i) + ";") * 10}">' for i in range(9)) + "]>"
+    laughs = (
+        '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
+        + "".join(f'<!ENTITY {chr(98 + i)} "{("&" + chr(97 + i) + ";") * 10}">' for i in range(9))
+        + "]>"
+    )
     body = f'<w:document xmlns:w="{samples.WORDML}"><w:body><w:p><w:r><w:t>a &%s; b</w:t></w:r></w:p></w:body></w:document>'
     clean = samples.docx(paragraphs=["x"])
 
@@ -98,7 +116,9 @@ def bombs(rng: random.Random, secret: Path) -> list[tuple[str, bytes]]:
         import zipfile
 
         with zipfile.ZipFile(io.BytesIO(clean)) as package:
-            return samples.zip_of({n: package.read(n) if n != "word/document.xml" else document for n in package.namelist()})
+            return samples.zip_of(
+                {n: package.read(n) if n != "word/document.xml" else document for n in package.namelist()}
+            )
 
     nested = samples.zip_of({"e.md": "deep"})
     for _ in range(rng.randint(3, 8)):
@@ -156,7 +176,10 @@ def generate(count: int, seed: int, secret: Path) -> Iterator[Hostile]:
         batch += [Hostile(n, d, "bomb") for n, d in rng.sample(bombs(rng, secret), 12)]
         batch += [Hostile(n, mutate(d, rng), "mutated") for n, d, _ in rng.choices(good, k=36)]
         batch += [Hostile(rng.choice(_ODD_NAMES), b"odd name, plain text", "odd name", "plain text") for _ in range(3)]
-        batch += [Hostile(f"random{n}{Path(rng.choice(good)[0]).suffix}", rng.randbytes(rng.randrange(0, 20_000)), "random") for n in range(3)]
+        batch += [
+            Hostile(f"random{n}{Path(rng.choice(good)[0]).suffix}", rng.randbytes(rng.randrange(0, 20_000)), "random")
+            for n in range(3)
+        ]
         rng.shuffle(batch)
         for one in batch[: count - made]:
             yield one
@@ -208,7 +231,10 @@ def run(count: int, seed: int, told: Callable[[int], None] = lambda n: None) -> 
 
 def sound(report: dict[str, object]) -> bool:
     """Whether nothing went wrong."""
-    return not (report["untyped"] or report["clean_not_read"] or report["leaked"] or report["written"]) and int(str(report["peak_child_mib"])) <= 1024
+    return (
+        not (report["untyped"] or report["clean_not_read"] or report["leaked"] or report["written"])
+        and int(str(report["peak_child_mib"])) <= 1024
+    )
 
 
 def _short(reason: str) -> str:

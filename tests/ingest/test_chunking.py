@@ -15,7 +15,9 @@ from rag.types import Document, Page
 SMALL = ChunkSizes(least=10, most=25, hard=40, parent=80)
 
 
-def document(*blocks: tuple[str, str] | tuple[str, str, int], pages: tuple[int, ...] = (), title: str = "Title") -> Document:
+def document(
+    *blocks: tuple[str, str] | tuple[str, str, int], pages: tuple[int, ...] = (), title: str = "Title"
+) -> Document:
     """A document of these blocks; a new page begins before the blocks numbered in `pages`."""
     builder = TextBuilder(Limits())
     for at, (kind, text, *level) in enumerate(blocks):
@@ -35,12 +37,18 @@ def prose(count: int, seed: str = "Item") -> str:
 
 
 TEXTS = st.text(st.sampled_from("ab Z9.。！？!?\n，,；|第一条 'é𝄞"), min_size=1, max_size=400)
-BLOCKS = st.lists(st.tuples(st.sampled_from(["paragraph", "heading", "table", "code", "list"]), TEXTS, st.integers(1, 6)), min_size=1, max_size=12)
+BLOCKS = st.lists(
+    st.tuples(st.sampled_from(["paragraph", "heading", "table", "code", "list"]), TEXTS, st.integers(1, 6)),
+    min_size=1,
+    max_size=12,
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(BLOCKS, st.lists(st.integers(0, 11), max_size=3, unique=True).map(sorted))
-def test_every_chunk_is_its_span_of_the_text_and_chunks_do_not_overlap(drawn: list[tuple[str, str, int]], pages: list[int]) -> None:
+def test_every_chunk_is_its_span_of_the_text_and_chunks_do_not_overlap(
+    drawn: list[tuple[str, str, int]], pages: list[int]
+) -> None:
     from ingest.parsed import Skip
 
     try:
@@ -71,7 +79,9 @@ def test_nothing_but_headings_is_left_out(drawn: list[tuple[str, str, int]]) -> 
 
 
 def test_a_heading_is_context_and_not_text() -> None:
-    made = document(("heading", "Leave", 1), ("heading", "Annual leave", 2), ("paragraph", "Everyone has 23 days."), title="Policy")
+    made = document(
+        ("heading", "Leave", 1), ("heading", "Annual leave", 2), ("paragraph", "Everyone has 23 days."), title="Policy"
+    )
     (only,) = chunk(made)
     assert only.text == "Everyone has 23 days."
     assert only.context == "Policy > Leave > Annual leave"
@@ -83,7 +93,9 @@ def test_a_heading_with_nothing_below_it_is_a_chunk_itself() -> None:
 
 
 def test_a_chunk_never_crosses_a_heading_or_a_page() -> None:
-    made = document(("paragraph", "One."), ("paragraph", "Two."), ("heading", "H", 1), ("paragraph", "Three."), pages=(0, 1))
+    made = document(
+        ("paragraph", "One."), ("paragraph", "Two."), ("heading", "H", 1), ("paragraph", "Three."), pages=(0, 1)
+    )
     assert [(c.text, c.page) for c in chunk(made)] == [("One.", 1), ("Two.", 2), ("Three.", 2)]
 
 
