@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
+from zlib import crc32
 
 from rag.index.tokenization import fold
 
 PER_DOCUMENT = 3  # chunks of one document among the hits, as long as others are left
+LOOKED_AT = 60  # candidates that are compared with each other; what comes later is rarely read
 SAME = 0.92  # share of common shingles from which two texts are copies
 _SHINGLE = 4
+_SKETCH = 16
 _VERSION = re.compile(r"(?<!\d)(?:19|20)\d{2}(?!\d)|\bv(?:ersion)?\.?\s*\d+(?:\.\d+)*")
 
 
@@ -50,11 +54,11 @@ def newest(document: str, superseded_by: Callable[[str], str | None]) -> str:
 
 def copies(candidates: Sequence[Candidate]) -> list[Dropped]:
     """Of candidates with almost the same text the newest stays, and of equal dates the one ranked first."""
-    kept: list[tuple[Candidate, frozenset[str]]] = []
+    kept: list[tuple[Candidate, _Print]] = []
     dropped: list[Dropped] = []
-    for candidate in candidates:
-        mine = _shingles(candidate.text)
-        twin = next((i for i, (_, theirs) in enumerate(kept) if _alike(mine, theirs)), None)
+    for candidate in candidates[:LOOKED_AT]:
+        mine = _Print(candidate.text)
+        twin = next((i for i, (_, theirs) in enumerate(kept) if mine.alike(theirs)), None)
         if twin is None:
             kept.append((candidate, mine))
             continue
@@ -79,17 +83,23 @@ def crowded(candidates: Sequence[Candidate], k: int) -> list[Dropped]:
     return [Dropped(c.position, "document", c.document) for c in over[max(0, k - spare) :]]
 
 
-def _shingles(text: str) -> frozenset[str]:
-    letters = re.sub(r"\W+", "", fold(text))
-    return frozenset(letters[i : i + _SHINGLE] for i in range(max(1, len(letters) - _SHINGLE + 1)))
+class _Print:
+    """A text as the set of its shingles, and a sketch of it that tells most unlike pairs apart at once (Broder 1997)."""
 
+    __slots__ = ("shingles", "sketch")
 
-def _alike(a: frozenset[str], b: frozenset[str]) -> bool:
-    if min(len(a), len(b)) < SAME * max(len(a), len(b)):
-        return False
-    return len(a & b) >= SAME * len(a | b) and _numbers(a) == _numbers(b)
+    def __init__(self, text: str) -> None:
+        letters = re.sub(r"\W+", "", fold(text))
+        self.shingles = frozenset(letters[i : i + _SHINGLE] for i in range(max(1, len(letters) - _SHINGLE + 1)))
+        self.sketch = frozenset(nsmallest(_SKETCH, (crc32(s.encode()) for s in self.shingles)))
+
+    def alike(self, other: _Print) -> bool:
+        if 2 * len(self.sketch & other.sketch) < min(len(self.sketch), len(other.sketch)):
+            return False
+        a, b = self.shingles, other.shingles
+        # "every 900 hours" and "every 1,100 hours" are not copies, however much else is equal.
+        return len(a & b) >= SAME * len(a | b) and _numbers(a) == _numbers(b)
 
 
 def _numbers(shingles: frozenset[str]) -> frozenset[str]:
-    # "every 900 hours" and "every 1,100 hours" are not copies, however much else is equal.
     return frozenset(d for s in shingles for d in re.findall(r"\d+", s))

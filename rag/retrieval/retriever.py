@@ -65,8 +65,19 @@ class _Found:
 class HybridRetriever:
     """Retriever over one collection. Thread-safe: all it keeps between searches are the models."""
 
-    def __init__(self, collection: Collection, fields: Fields, settings: Settings) -> None:
-        """Raises UsageError for a synonyms file that cannot be read. Loads no model."""
+    def __init__(
+        self,
+        collection: Collection,
+        fields: Fields,
+        settings: Settings,
+        *,
+        only: frozenset[str] | None = None,
+        ranks: bool = False,
+    ) -> None:
+        """`only` names the lists to search ("keyword" and vector fields), `ranks` fuses by rank instead of by score: both are
+        for measuring the parts. Raises UsageError for a synonyms file that cannot be read. Loads no model."""
+        self._only = only
+        self._ranks = ranks
         self._collection = collection
         self._fields = fields
         self._languages = {f.name: f.languages for f in collection.card.fields}
@@ -106,14 +117,20 @@ class HybridRetriever:
         vectors: Mapping[str, Vectors] = {}
         if request.mode != "keyword" and allowed.count:
             vectors = self._fields.question(query.text, query.language)
+        keyword = request.mode != "dense"
+        if self._only is not None:
+            vectors = {name: v for name, v in vectors.items() if name in self._only}
+            keyword = keyword and KEYWORD in self._only
         depth = max(DEPTH, 2 * request.k)
-        pool = gather(snapshot, allowed, query, vectors, keyword=request.mode != "dense", depth=depth)
+        pool = gather(snapshot, allowed, query, vectors, keyword=keyword, depth=depth)
         weights = fusion.WEIGHTS.get(query.language, fusion.WEIGHTS[""])
         dense = fusion.dense(pool, self._languages, weights)
         alien = np.zeros(len(pool.ids), bool)
         for name, signal in pool.dense.items():
             if "*" not in self._languages[name]:
                 alien |= np.isnan(signal.scores)  # the field of the question's language does not hold it
+        if self._ranks:
+            return _Fused(query, pool, dense, fusion.reciprocal_ranks(pool))
         scores = _of_mode(request.mode, pool, dense, fusion.weighted(pool, self._languages, query.language, alien))
         return _Fused(query, pool, dense, scores)
 
