@@ -11,7 +11,7 @@ from typing import Any
 
 import pathspec
 import pytest
-from corpus_texts import squeezed, text_of
+from tests.corpus.corpus_texts import squeezed, text_of
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 KINDS = ("fact", "number", "multi-document", "cross-lingual", "changed", "unanswerable")
