@@ -11,6 +11,7 @@ from typing import Any
 
 import pathspec
 import pytest
+
 from tests.corpus.corpus_texts import squeezed, text_of
 
 CORPUS = Path(__file__).parents[2] / "corpus"
