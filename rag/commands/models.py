@@ -57,7 +57,7 @@ def run_list(args: Namespace) -> int:
     from rag.models.catalog import CATALOG
 
     settings = _settings(args)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for model in CATALOG.values():
         path = present(model.name, settings.models)
         rows.append(
@@ -125,9 +125,9 @@ def run_fit(args: Namespace) -> int:
     cache = _settings(args).models
     parameters = parse_parameters(args.params) if args.params else None
     rate = machine.best(cache, "memory bandwidth", machine.bandwidth)
-    here = {"memory_gb": machine.memory_gb(), "bandwidth": rate}
+    memory = machine.memory_gb()
     if parameters is not None:
-        asked = need(parameters, args.bits, args.context, **here)
+        asked = need(parameters, args.bits, args.context, memory_gb=memory, bandwidth=rate)
         emit(args, _fit_json(asked, rate), _fit_text(f"{args.params} at {args.bits:g} bits", asked))
         return 0
     speed = machine.best(cache, "matrix products", machine.flops)
@@ -135,12 +135,12 @@ def run_fit(args: Namespace) -> int:
     for model in CATALOG.values():
         d = model.decoder
         if d is None:
-            needs[model.name] = encoder_need(
-                model.bytes, model.layer_parameters, memory_gb=here["memory_gb"], flops=speed
-            )
+            needs[model.name] = encoder_need(model.bytes, model.layer_parameters, memory_gb=memory, flops=speed)
             continue
         bits = model.bytes * 8 / d.parameters
-        needs[model.name] = need(d.parameters, bits, min(args.context, d.context), decoder=d, **here)
+        needs[model.name] = need(
+            d.parameters, bits, min(args.context, d.context), memory_gb=memory, bandwidth=rate, decoder=d
+        )
     document = {"models": [{"name": n, **_fit_json(x, rate)} for n, x in needs.items()]}
     emit(args, document, "\n".join(_fit_text(n, x) for n, x in needs.items()))
     return 0

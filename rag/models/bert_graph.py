@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class _Builder:
             self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
-    def add(self, op: str, inputs: list[str], output: str, domain: str = "", **attributes: object) -> str:
+    def add(self, op: str, inputs: list[str], output: str, domain: str = "", **attributes: Any) -> str:
         from onnx import helper
 
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, domain=domain, **attributes))
