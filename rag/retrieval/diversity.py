@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from heapq import nsmallest
-from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.index.tokenization import fold
 
 PER_DOCUMENT = 3  # chunks of one document among the hits, as long as others are left
-LOOKED_AT = 60  # candidates that are compared with each other; what comes later is rarely read
+NEAR = 0.95  # cosine of two vectors from which their texts are compared
 SAME = 0.92  # share of common shingles from which two texts are copies
 _SHINGLE = 4
-_SKETCH = 16
 _VERSION = re.compile(r"(?<!\d)(?:19|20)\d{2}(?!\d)|\bv(?:ersion)?\.?\s*\d+(?:\.\d+)*")
 
 
@@ -52,19 +52,32 @@ def newest(document: str, superseded_by: Callable[[str], str | None]) -> str:
     return document
 
 
-def copies(candidates: Sequence[Candidate]) -> list[Dropped]:
-    """Of candidates with almost the same text the newest stays, and of equal dates the one ranked first."""
-    kept: list[tuple[Candidate, _Print]] = []
+def copies(candidates: Sequence[Candidate], near: NDArray[np.bool_]) -> list[Dropped]:
+    """Of candidates with almost the same text the newest stays, and of equal dates the one ranked first.
+
+    `near` (n, n) says which pairs are worth a look: copies have almost the same vector, and vectors are compared a thousand times
+    faster than texts.
+    """
+    prints: dict[int, frozenset[str]] = {}
+
+    def shingles(candidate: Candidate) -> frozenset[str]:
+        if candidate.position not in prints:
+            prints[candidate.position] = _shingles(candidate.text)
+        return prints[candidate.position]
+
+    kept: list[int] = []
     dropped: list[Dropped] = []
-    for candidate in candidates[:LOOKED_AT]:
-        mine = _Print(candidate.text)
-        twin = next((i for i, (_, theirs) in enumerate(kept) if mine.alike(theirs)), None)
+    for i, candidate in enumerate(candidates):
+        twin = next(
+            (at for at, j in enumerate(kept) if near[i, j] and _alike(shingles(candidate), shingles(candidates[j]))),
+            None,
+        )
         if twin is None:
-            kept.append((candidate, mine))
+            kept.append(i)
             continue
-        first = kept[twin][0]
+        first = candidates[kept[twin]]
         if candidate.date > first.date:
-            kept[twin] = (candidate, mine)
+            kept[twin] = i
             dropped.append(Dropped(first.position, "duplicate", candidate.document))
         else:
             dropped.append(Dropped(candidate.position, "duplicate", first.document))
@@ -83,22 +96,14 @@ def crowded(candidates: Sequence[Candidate], k: int) -> list[Dropped]:
     return [Dropped(c.position, "document", c.document) for c in over[max(0, k - spare) :]]
 
 
-class _Print:
-    """A text as the set of its shingles, and a sketch of it that tells most unlike pairs apart at once (Broder 1997)."""
+def _shingles(text: str) -> frozenset[str]:
+    letters = re.sub(r"\W+", "", fold(text))
+    return frozenset(letters[i : i + _SHINGLE] for i in range(max(1, len(letters) - _SHINGLE + 1)))
 
-    __slots__ = ("shingles", "sketch")
 
-    def __init__(self, text: str) -> None:
-        letters = re.sub(r"\W+", "", fold(text))
-        self.shingles = frozenset(letters[i : i + _SHINGLE] for i in range(max(1, len(letters) - _SHINGLE + 1)))
-        self.sketch = frozenset(nsmallest(_SKETCH, (crc32(s.encode()) for s in self.shingles)))
-
-    def alike(self, other: _Print) -> bool:
-        if 2 * len(self.sketch & other.sketch) < min(len(self.sketch), len(other.sketch)):
-            return False
-        a, b = self.shingles, other.shingles
-        # "every 900 hours" and "every 1,100 hours" are not copies, however much else is equal.
-        return len(a & b) >= SAME * len(a | b) and _numbers(a) == _numbers(b)
+def _alike(a: frozenset[str], b: frozenset[str]) -> bool:
+    # "every 900 hours" and "every 1,100 hours" are not copies, however much else is equal.
+    return len(a & b) >= SAME * len(a | b) and _numbers(a) == _numbers(b)
 
 
 def _numbers(shingles: frozenset[str]) -> frozenset[str]:

@@ -37,8 +37,7 @@ class _Fused:
     scores: NDArray[np.float32]
 
     @cached_property
-    def stages(self) -> list[dict[str, StageScore]]:
-        """Per candidate: the stages it stands in, with rank and score."""
+    def _columns(self) -> dict[str, list[StageScore | None]]:
         columns: dict[str, list[StageScore | None]] = {}
         for name, signal in self.pool.signals.items():
             held = np.where(signal.scores > 0, signal.scores, np.nan) if name == KEYWORD else signal.scores
@@ -46,10 +45,11 @@ class _Fused:
         if self.pool.dense:
             columns["dense"] = explain.standing(self.dense)
         columns["fusion"] = explain.standing(self.scores)
-        return [
-            {name: column[i] for name, column in columns.items() if column[i] is not None}  # type: ignore[misc]
-            for i in range(len(self.pool.ids))
-        ]
+        return columns
+
+    def stages(self, at: int) -> dict[str, StageScore]:
+        """The stages that candidate `at` stands in, with its rank and score."""
+        return {name: stood for name, column in self._columns.items() if (stood := column[at]) is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class HybridRetriever:
         losses: dict[int, diversity.Dropped] = {}
         found = self._boosted(found, queries[0])
         found = self._without(found, self._superseded(found, snapshot, request), losses)
-        found = self._without(found, _copies(found), losses)
+        found = self._without(found, self._copies(found, snapshot), losses)
         notes: tuple[str, ...] = ()
         if request.rerank and request.mode == "hybrid":
             found, notes = self._reranked(found, queries[0], snapshot)
@@ -147,7 +147,7 @@ class HybridRetriever:
         documents = list(dict.fromkeys(c.document for c in chunks))
         infos = dict(zip(documents, snapshot.info(documents), strict=True))
         return [
-            _Found(c, infos[c.document], best[i][0], best[i][1].stages[best[i][2]])
+            _Found(c, infos[c.document], best[i][0], best[i][1].stages(best[i][2]))
             for i, c in zip(ids, chunks, strict=True)
         ]
 
@@ -179,6 +179,15 @@ class HybridRetriever:
             if not diversity.asks_for_old(request.question, old, new):
                 dropped.append(diversity.Dropped(position, "superseded", by))
         return dropped
+
+    def _copies(self, found: Sequence[_Found], snapshot: Snapshot) -> list[diversity.Dropped]:
+        ids = np.array([f.chunk.id for f in found], np.int64)
+        near = np.zeros((len(ids), len(ids)), bool)
+        for field in self._languages if len(ids) else ():
+            vectors = snapshot.vectors(field, ids)
+            with np.errstate(invalid="ignore"):  # NaN where the field does not hold the chunk
+                near |= vectors @ vectors.T >= diversity.NEAR
+        return diversity.copies(_seen(found), near)
 
     def _reranked(self, found: list[_Found], query: Query, snapshot: Snapshot) -> tuple[list[_Found], tuple[str, ...]]:
         head, tail = found[:CANDIDATES], found[CANDIDATES:]
@@ -277,7 +286,7 @@ class HybridRetriever:
 
     def _best_standing(self, fused: Sequence[_Fused], ids: NDArray[np.int64]) -> Mapping[str, StageScore] | None:
         standing = [
-            f.stages[int(at)] for f in fused for at in np.flatnonzero(np.isin(f.pool.ids, ids, assume_unique=True))
+            f.stages(int(at)) for f in fused for at in np.flatnonzero(np.isin(f.pool.ids, ids, assume_unique=True))
         ]
         return min(standing, key=lambda s: s["fusion"].rank, default=None)
 
@@ -299,10 +308,6 @@ def _shown(score: float, mode: Mode) -> float:
 
 def _seen(found: Sequence[_Found]) -> list[diversity.Candidate]:
     return [diversity.Candidate(i, f.chunk.document, f.chunk.text, f.info.date or "") for i, f in enumerate(found)]
-
-
-def _copies(found: Sequence[_Found]) -> list[diversity.Dropped]:
-    return diversity.copies(_seen(found))
 
 
 def _crowded(found: Sequence[_Found], k: int) -> list[diversity.Dropped]:
