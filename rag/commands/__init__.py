@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, _SubParsersAction
 
-from rag.commands import asking, collections, doctor, models
+from rag.commands import asking, calibrate, collections, doctor, models
 
 
 def register(commands: _SubParsersAction[ArgumentParser]) -> None:
     """Adds the commands of this package."""
-    for module in (asking, collections, doctor, models):
+    for module in (asking, calibrate, collections, doctor, models):
         module.register(commands)

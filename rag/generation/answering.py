@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from threading import Event, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from rag.errors import GeneratorFailed, PromptTooLong, RagError
 from rag.generation import context as reading
@@ -17,6 +17,7 @@ from rag.generation.evidence import Evidence, Finding, Similarity, check
 from rag.generation.output_safety import OutputFilter, safe_text
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.prompting import REFUSALS, build, fit_history, is_refusal, prefix, prompt_language
+from rag.generation.quoting import SURE, best_quote, says_nothing_new
 from rag.generation.refusal import Signals, confidence_of, question_coverage, threshold_of
 from rag.generation.sentences import sentence_spans
 from rag.protocols import Generator, Retriever
@@ -37,9 +38,6 @@ from rag.types import (
     Timings,
 )
 
-if TYPE_CHECKING:
-    from rag.storage.collection import Collection
-
 HISTORY_TOKENS = 300
 DEFAULT_SOURCE_TOKENS = 900  # for servers, whose speed is not known
 
@@ -47,6 +45,12 @@ _ABSTAINED = {
     "en": ("The documents do not answer this question.", "The nearest passage found is in “{title}” [{n}]: “{quote}”"),
     "zh": ("文档中没有这个问题的答案。", "最接近的内容见《{title}》[{n}]：“{quote}”"),
 }
+
+
+class HasSettings(Protocol):
+    """What an answerer asks of its collection."""
+
+    def get_setting(self, key: str) -> Any: ...
 
 
 @runtime_checkable
@@ -75,13 +79,14 @@ class GroundedAnswerer:
 
     def __init__(
         self,
-        collection: Collection,
+        collection: HasSettings,
         retriever: Retriever,
         generator: Generator,
         settings: Settings,
         *,
         similarity: Similarity | None = None,
         on_gap: Callable[[str, str], None] | None = None,
+        on_signals: Callable[[Signals], None] | None = None,
     ) -> None:
         self._collection = collection
         self._retriever = retriever
@@ -89,6 +94,7 @@ class GroundedAnswerer:
         self._settings = settings
         self._similarity = similarity
         self._on_gap = on_gap  # question, reason
+        self._on_signals = on_signals  # of every answer that the model gave, before it may be refused
 
     def stream(
         self, request: AskRequest, cancel: Event | None = None
@@ -216,17 +222,17 @@ class GroundedAnswerer:
             )  # fmt: skip
         if request.schema is not None:
             return self._structured(request, asked, result, read, draft, timings, started)
-        if is_refusal(without_citations(draft.text)) and not self._bare(draft.text):
+        said = self._said(asked, draft.text.strip(), read)
+        if said is None:
             return self._abstained(request, result, read.hits, timings, started, 0.0)
-        text = draft.text.strip()
-        if self._bare(text):
-            text = _extract(asked, read, cited_numbers(text))
-        text, sentences, quotes = self._checked(asked, text, read.hits)
+        text, sentences, quotes = self._checked(asked, said, read.hits)
         signals = Signals(
             coverage=question_coverage(asked, read.hits),
             supported=_share(sentences, "supported"),
             partly=_share(sentences, "partly"),
         )
+        if self._on_signals is not None:
+            self._on_signals(signals)
         confidence = confidence_of(signals, self._calibration())
         if confidence < threshold_of(self._calibration(), self._settings.max_wrong):
             return self._abstained(request, result, read.hits, timings, started, confidence)
@@ -249,6 +255,23 @@ class GroundedAnswerer:
             finish_reason=draft.end.finish_reason,
             confidence=round(confidence, 4),
         )
+
+    @staticmethod
+    def _said(asked: str, text: str, read: reading.Context) -> str | None:
+        """The model's answer; the sentence of a source where the model gave no words of its own, or refused what a source
+        plainly says; None for a refusal."""
+        bare = without_citations(text)
+        if cited_numbers(text) and not any(c.isalnum() for c in bare):
+            named = next((n for n in cited_numbers(text) if n <= len(read.hits)), None)
+            quote = best_quote(asked, read.hits, only=named)
+            return f"{quote.text} [{quote.n}]" if quote else None
+        if is_refusal(bare):
+            quote = best_quote(asked, read.hits)
+            return f"{quote.text} [{quote.n}]" if quote and quote.fits and quote.coverage >= SURE else None
+        if says_nothing_new(bare, asked):
+            quote = best_quote(asked, read.hits)
+            return f"{quote.text} [{quote.n}]" if quote and quote.coverage >= 0.5 else text
+        return text
 
     def _checked(self, asked: str, text: str, hits: Sequence[Hit]) -> tuple[str, tuple[Sentence, ...], dict[int, Span]]:
         """The text with repaired citations, its sentences with verdicts, and the span that each cited source is quoted with."""
@@ -320,8 +343,8 @@ class GroundedAnswerer:
         text, nearest = _ABSTAINED[prompt_language(question)]
         citations: tuple[Citation, ...] = ()
         if hits:
-            read = reading.select(question, hits[:1], 60)
-            quote = _first_sentence(read, hits[0])
+            nearest_quote = best_quote(question, hits[:1])
+            quote = nearest_quote.span if nearest_quote else (sentence_spans(hits[0].chunk.text) or [(0, 200)])[0]
             text += " " * (text[-1] == ".") + nearest.format(
                 title=safe_text(hits[0].title), n=1, quote=safe_text(hits[0].chunk.text[quote[0] : quote[1]])
             )
@@ -363,11 +386,6 @@ class GroundedAnswerer:
     def _calibration(self) -> Mapping[str, Any] | None:
         stored = self._collection.get_setting("calibration")
         return stored if isinstance(stored, Mapping) else None
-
-    @staticmethod
-    def _bare(text: str) -> bool:
-        """Whether the model gave a number of a source and no words: small models do, and mean "what this source says"."""
-        return bool(cited_numbers(text)) and not any(c.isalnum() for c in without_citations(text))
 
 
 class _Draft:
@@ -415,27 +433,6 @@ def _rejoined(text: str, kept: Sequence[Sentence]) -> tuple[str, tuple[Sentence,
         out += gap + s.text
         moved.append(replace(s, span=(start, start + len(s.text))))
     return out, tuple(moved)
-
-
-def _extract(asked: str, read: reading.Context, numbers: Sequence[int]) -> str:
-    """The best sentence of the source that the model named, as the answer."""
-    n = next((n for n in numbers if 1 <= n <= len(read.hits)), 1)
-    start, end = _first_sentence(reading.select(asked, [read.hits[n - 1]], 60), read.hits[n - 1], asked)
-    return f"{read.hits[n - 1].chunk.text[start:end]} [{n}]"
-
-
-def _first_sentence(read: reading.Context, hit: Hit, asked: str = "") -> Span:
-    """Span of the sentence of `hit` that is nearest to the question."""
-    text = hit.chunk.text
-    shown = read.sources[0].text if read.sources else text
-    spans = sentence_spans(text) or [(0, len(text))]
-    best = [s for s in spans if text[s[0] : s[1]] in shown] or spans
-    if asked:
-        from rag.index.tokenization import tokenize
-
-        words = set(tokenize(asked))
-        return max(best, key=lambda s: len(words & set(tokenize(text[s[0] : s[1]]))))
-    return best[0]
 
 
 def _grounded(hits: Sequence[Hit]) -> Callable[[str], bool]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from rag.generation.citations import without_citations
 from rag.generation.facts import Facts, facts
 from rag.generation.prompting import prompt_language
-from rag.generation.quantities import Date, Quantity
+from rag.generation.quantities import Date, Quantity, unit_code
 from rag.generation.sentences import clauses, sentence_spans
 from rag.generation.wording import clause_texts, content_terms, negations, opposite
 from rag.index.tokenization import fold
@@ -244,12 +244,15 @@ def _coverage(claim: Facts, window: Facts, around: Facts, question: str) -> floa
         return 0.0
     asked = set(content_terms(fold(question))) if question else set()
     found = total = 0.0
+    shown = " ".join(q.shown for q in claim.quantities)
     for term in claim.terms:
+        if term in shown and unit_code(term):
+            continue  # the unit of a figure that is compared by itself
         weight = 0.5 if term in asked else 1.0
         total += weight
         if term in window.terms or term in around.terms or _part_of(term, window.terms):
             found += weight
-    return found / total
+    return found / total if total else 1.0
 
 
 def _part_of(term: str, terms: frozenset[str]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rag.generation.facts import facts
 from rag.generation.prompting import prompt_language
+from rag.generation.quoting import question_weights
 from rag.generation.wording import content_terms
 from rag.index.tokenization import fold
 from rag.types import Hit
@@ -37,9 +38,7 @@ def question_coverage(question: str, hits: Sequence[Hit]) -> float:
     texts = [fold(f"{h.chunk.context} {h.chunk.text}") for h in hits if prompt_language(h.chunk.text) == language]
     if not texts:
         return 0.6
-    asked = facts(question)
-    words = dict.fromkeys(content_terms(fold(question)), 1.0)
-    words |= dict.fromkeys(asked.names, 3.0) | dict.fromkeys(asked.identifiers, 3.0)
+    words = question_weights(question, facts(question))
     if not words:
         return 0.6
     whole = " ".join(texts)

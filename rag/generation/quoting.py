@@ -1,0 +1,93 @@
+"""The sentence of the sources that answers a question, word for word: what is said when a small model says nothing (pure).
+
+Small models sometimes name a source without words ("[1]"), repeat the question as a statement, or refuse although a source says
+it in nearly the words of the question. A quote is then the better answer, because it is true by construction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.generation.facts import Facts, facts
+from rag.generation.prompting import prompt_language
+from rag.generation.sentences import sentence_spans
+from rag.generation.wording import content_terms
+from rag.index.tokenization import fold
+from rag.types import Hit, Span
+
+SURE = 0.8  # share of the question's weight that a sentence must hold to speak for a model that refused
+
+_WANTS = [
+    ("quantity", re.compile(r"\bhow (?:many|much|long|old|far|often|high|large|big)\b|\bwhat (?:percentage|share|number|amount)\b|多少|几[个天年月次人名台元小]|多[大长久高重远]|百分之几")),
+    ("date", re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|time)\b|什么时候|何时|哪[一]?[年天月日]|几[月号点]|什么时间|截止(?:日期|时间)")),
+    ("name", re.compile(r"\bwho(?:m|se)?\b|\bwhere\b|\b(?:what|which) (?:city|country|person|team|town)\b|谁|哪位|哪里|哪座|哪个(?:城市|国家|部门|人)|在哪")),
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A sentence of a source and how much of the question it speaks of."""
+
+    n: int
+    span: Span  # in the chunk's text
+    text: str
+    coverage: float  # 0..1 of the question's words; names, numbers and identifiers weigh threefold
+    fits: bool  # holds a fact of the kind that is asked for, and every name and figure of the question
+
+
+def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Quote | None:
+    """The sentence that speaks most of the question; `only` looks at one source. None when no source is in its language."""
+    asked = facts(question)
+    weights = question_weights(question, asked)
+    kind = next((name for name, pattern in _WANTS if pattern.search(fold(question))), "")
+    best: Quote | None = None
+    for n, hit in enumerate(hits, 1):
+        if (only is not None and n != only) or prompt_language(hit.chunk.text) != prompt_language(question):
+            continue
+        around = fold(hit.chunk.context or hit.title)
+        around_terms = set(content_terms(around))
+        for a, b in sentence_spans(hit.chunk.text):
+            text = hit.chunk.text[a:b]
+            folded = fold(text)
+            terms = set(content_terms(folded)) | around_terms
+            found = {t for t in weights if t in terms or t in folded or t in around}
+            coverage = sum(weights[t] for t in found) / max(sum(weights.values()), 1e-9)
+            said = facts(text)
+            hard = (asked.names | asked.identifiers) <= {t for t in asked.names | asked.identifiers if t in folded.replace("-", "") or t in folded or t in around.replace("-", "") or t in around}  # fmt: skip
+            fits = hard and _has(kind, said, asked) and all(any(q.value == w.value for w in said.quantities) for q in asked.quantities if q.unit)  # fmt: skip
+            quote = Quote(n, (a, b), text, coverage, fits)
+            if best is None or (quote.fits, quote.coverage) > (best.fits, best.coverage):
+                best = quote
+    return best
+
+
+def question_weights(question: str, asked: Facts) -> dict[str, float]:
+    """What a question asks about: its content words, and threefold its names and identifiers."""
+    weights = dict.fromkeys(content_terms(fold(question)), 1.0)
+    return weights | dict.fromkeys(asked.names, 3.0) | dict.fromkeys(asked.identifiers, 3.0)
+
+
+def says_nothing_new(answer: str, question: str) -> bool:
+    """Whether the answer only repeats words of the question (and is no yes or no)."""
+    said, asked = facts(answer), facts(question)
+    if said.quantities or said.dates or said.identifiers - asked.identifiers or said.negated:
+        return False
+    if re.match(r"\W*(?:yes|no|是|否|可以|不|能|有|没有|会)", answer.strip(), re.IGNORECASE):
+        return False
+    return bool(said.terms) and said.terms <= asked.terms
+
+
+def _has(kind: str, said: Facts, asked: Facts) -> bool:
+    if kind == "quantity":
+        return bool(said.quantities) or bool(said.dates)
+    if kind == "date":
+        return (
+            bool(said.dates)
+            or any(1000 <= q.value <= 2100 for q in said.quantities)
+            or any(":" in i for i in said.identifiers)
+        )
+    if kind == "name":
+        return bool(said.names - asked.names)
+    return True
