@@ -25,6 +25,7 @@ from rag.index.ranking import EMPTY, Ranking, best
 K1 = 1.5
 B = 0.75
 _CACHE_BYTES = 64 << 20  # of term contributions kept for each allowed set
+_SLACK = 1.0001  # sums in another order differ in their last bits; no row is given up for that
 _CACHED_FROM = 256  # postings; shorter ones are computed as fast as they are looked up
 
 
@@ -165,22 +166,71 @@ def _weights(terms: Mapping[str, float] | Sequence[str]) -> dict[str, float]:
     return counted
 
 
-def _top(
-    parts: Sequence[tuple[float, _Contribution]], rows: int, k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Rows that can be among the `k` best, with their full scores."""
+_Weighed = tuple[float, _Contribution]
+
+
+def _top(parts: Sequence[_Weighed], rows: int, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows that can be among the `k` best, with their full scores.
+
+    Terms are added from the one that can gain most to the one that can gain least, which are also the longest. Once what is left cannot lift
+    a row that has none of the earlier terms into the best k, only the rows still in reach are looked up (Turtle and Flood 1995,
+    "Query evaluation: strategies and optimizations", the MaxScore method).
+    """
+    order = sorted(parts, key=lambda p: (-p[0] * p[1].most, len(p[1].rows)))
+    left = sum(weight * c.most for weight, c in order)  # what the terms still to come can add to a row
+    postings = sum(len(c.rows) for _, c in order)
     total = np.zeros(rows, np.float32)
-    for weight, c in parts:
+    added = 0
+    for number, (weight, c) in enumerate(order):
         total[c.rows] += c.gain if weight == 1.0 else np.float32(weight) * c.gain
-    if sum(len(c.rows) for _, c in parts) <= 4 * k:
-        found = np.flatnonzero(total)
-        return found, total[found]
-    if rows > k:
-        kth = np.partition(total, rows - k)[rows - k]
-        found = np.flatnonzero(total >= kth) if kth > 0 else np.flatnonzero(total)
-    else:
-        found = np.flatnonzero(total)
-    return found, total[found]
+        added += len(c.rows)
+        left -= weight * c.most
+        later = order[number + 1 :]
+        if later and added >= k and postings - added > 2 * added:
+            touched = np.flatnonzero(total)
+            reached = total[touched]
+            if len(touched) >= k and (kth := _kth(reached, k)) > left * _SLACK:
+                return _finished(parts, later, touched, reached, kth, left, k)
+    found = np.flatnonzero(total)
+    reached = total[found]
+    if len(found) > k:
+        found = found[reached * np.float32(_SLACK) >= _kth(reached, k)]
+    return found, _summed(parts, found)
+
+
+def _finished(
+    parts: Sequence[_Weighed],
+    later: Sequence[_Weighed],
+    found: NDArray[np.int64],
+    reached: NDArray[np.float32],
+    kth: float,
+    left: float,
+    k: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The same for rows of which only the `later` terms are missing; all others are out of reach."""
+    for weight, c in (*later, (0.0, None)):
+        near = reached * np.float32(_SLACK) + np.float32(left * _SLACK) >= kth
+        found, reached = found[near], reached[near]
+        if c is None:
+            break
+        reached = reached + np.float32(weight) * _looked_up(c, found)
+        left = max(0.0, left - weight * c.most)
+        kth = _kth(reached, k)
+    return found, _summed(parts, found)
+
+
+def _summed(parts: Sequence[_Weighed], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Full scores of a few rows, added in the order of the query: so a score has the same bits whatever way it was found."""
+    total = np.zeros(len(rows), np.float32)
+    for weight, c in parts:
+        total += np.float32(weight) * _looked_up(c, rows)
+    return total
+
+
+def _kth(scores: NDArray[np.float32], k: int) -> float:
+    """The k-th largest; the smallest when there are fewer."""
+    k = min(k, len(scores))
+    return float(np.partition(scores, len(scores) - k)[len(scores) - k])
 
 
 def _looked_up(c: _Contribution, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -77,24 +77,45 @@ def build(rows: Sequence[Sequence[str]]) -> Postings:
 
 
 def merge(parts: Sequence[Postings], keep: Sequence[NDArray[np.bool_]]) -> Postings:
-    """The postings of all the kept rows, in order: part after part, renumbered without gaps."""
+    """The postings of all the kept rows, in order: part after part, renumbered without gaps.
+
+    Each part's runs are copied to their places in the result, which is memory for the result and one part, and no sorting.
+    """
     lengths = np.concatenate([p.lengths[k] for p, k in zip(parts, keep, strict=True)]).astype(np.int32)
     keys = np.unique(np.concatenate([p.terms for p in parts]))
-    terms, rows, counts = [], [], []
-    base = 0
-    for part, kept in zip(parts, keep, strict=True):
-        renumbered = np.cumsum(kept) - 1 + base
-        base += int(kept.sum())
-        term_of = np.repeat(np.searchsorted(keys, part.terms.astype(keys.dtype)), np.diff(part.starts))
-        alive = kept[part.rows]
-        terms.append(term_of[alive])
-        rows.append(renumbered[part.rows[alive]])
-        counts.append(np.asarray(part.counts)[alive].astype(np.int64))
-    term_of, row_of, count_of = np.concatenate(terms), np.concatenate(rows), np.concatenate(counts)
-    if not len(term_of):
+    places = [np.searchsorted(keys, p.terms.astype(keys.dtype)) for p in parts]
+    per_part = [_kept_counts(p, k) for p, k in zip(parts, keep, strict=True)]
+    sizes = np.zeros(len(keys), np.int64)
+    for place, size in zip(places, per_part, strict=True):
+        sizes[place] += size
+    used = sizes > 0  # terms of dropped rows only go with them
+    starts = np.zeros(len(keys) + 1, np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    if not starts[-1]:
         return _empty(lengths)
-    used, term_of = np.unique(term_of, return_inverse=True)  # terms of dropped rows only go with them
-    return _sorted(keys[used], term_of, row_of, count_of, lengths)
+    most = max(int(p.counts.max()) for p in parts if len(p.counts))
+    rows = np.empty(int(starts[-1]), np.int32)
+    counts = np.empty(len(rows), np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32)
+    free = starts[:-1].copy()  # where the next posting of each term goes
+    base = 0
+    for part, kept, place, size in zip(parts, keep, places, per_part, strict=True):
+        alive = kept[part.rows]
+        # The postings of a term stay together and in order: its first free place, plus how far each is from the term's first one.
+        firsts = np.cumsum(size) - size
+        to = np.repeat(free[place] - firsts, size)
+        to += np.arange(len(to))
+        rows[to] = (np.cumsum(kept, dtype=np.int32) - 1 + base)[part.rows[alive]]
+        counts[to] = part.counts[alive]
+        free[place] += size
+        base += int(np.count_nonzero(kept))
+    return Postings(keys[used], np.append(starts[:-1][used], starts[-1]), rows, counts, lengths)
+
+
+def _kept_counts(part: Postings, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(t,) postings of each term that are in kept rows."""
+    so_far = np.zeros(len(part.rows) + 1, np.int64)
+    np.cumsum(kept[part.rows], out=so_far[1:])
+    return so_far[part.starts[1:]] - so_far[part.starts[:-1]]
 
 
 def _sorted(
@@ -107,8 +128,9 @@ def _sorted(
     order = np.argsort(term_of, kind="stable")  # rows come in ascending, so they stay so within a term
     starts = np.zeros(len(keys) + 1, np.int64)
     np.cumsum(np.bincount(term_of, minlength=len(keys)), out=starts[1:])
-    width: type[np.unsignedinteger] = np.uint16 if counts.max() <= np.iinfo(np.uint16).max else np.uint32
-    return Postings(keys, starts, row_of[order].astype(np.int32), counts[order].astype(width), lengths)
+    narrow = counts.max() <= np.iinfo(np.uint16).max
+    times: NDArray[np.unsignedinteger] = counts[order].astype(np.uint16) if narrow else counts[order].astype(np.uint32)
+    return Postings(keys, starts, row_of[order].astype(np.int32), times, lengths)
 
 
 def _empty(lengths: NDArray[np.int32]) -> Postings:

@@ -59,6 +59,24 @@ def test_equals_rank_bm25_on_two_thousand_random_corpora_in_any_segmentation() -
         assert (order == np.arange(len(order))).all()
 
 
+def test_long_rankings_cut_short_equal_rank_bm25() -> None:
+    # Common and rare words as in language, so that most rows are never looked at in full.
+    rng = np.random.default_rng(5)
+    words = np.array([f"w{i}" for i in range(5000)])
+    share = 1 / (np.arange(5000) + 2.7)
+    corpus = [list(rng.choice(words, size=rng.integers(5, 60), p=share / share.sum())) for _ in range(3000)]
+    model = OkapiWithLucenesIdf(corpus)
+    for cuts in ([], [1000, 1100]):
+        ours = scorer(corpus, cuts)
+        for _ in range(200):
+            query = [str(w) for w in corpus[rng.integers(3000)][: rng.integers(1, 8)]]
+            expected = model.get_scores(query)
+            found = ours.search(query, 10)
+            best = -np.sort(-expected)[: len(found)]
+            np.testing.assert_allclose(found.scores, best, rtol=2e-5)
+            np.testing.assert_allclose(found.scores, expected[found.ids], rtol=2e-5)
+
+
 def test_equals_bm25s_with_lucenes_idf() -> None:
     rng = random.Random(8)
     for _ in range(50):
