@@ -36,13 +36,16 @@ class Batches:
         fields: Callable[[], Fields],
         records: FileRecords,
         progress: Progress,
+        *,
+        versions: bool = True,
     ) -> None:
+        """`versions` = mark which documents are newer versions or copies of others."""
         self._collection = collection
         self._writer = writer
         self._fields = fields
         self._records = records
         self._progress = progress
-        self._prints = Shelf(collection, "ingest.prints")
+        self._prints = Shelf(collection, "ingest.prints") if versions else None
         self._documents: dict[str, tuple[Document, list[Chunk]]] = {}
         self._pending: list[FileRecord] = []
         self._forgotten: list[FileRecord] = []
@@ -57,7 +60,8 @@ class Batches:
         """Adds or replaces a document; the number of its chunks."""
         chunks = chunk(document)
         self._documents[document.id] = (document, chunks)
-        self._prints.put(document.id, fingerprint(document).to_json())
+        if self._prints is not None:
+            self._prints.put(document.id, fingerprint(document).to_json())
         self._chunks += len(chunks)
         return len(chunks)
 
@@ -65,14 +69,16 @@ class Batches:
         """The document of id `old` under the new id and path, vectors reused."""
         self._writer.move(old, document)
         self._staged_ids.add(document.id)
-        self._prints.drop([old])
-        self._prints.put(document.id, fingerprint(document).to_json())
+        if self._prints is not None:
+            self._prints.drop([old])
+            self._prints.put(document.id, fingerprint(document).to_json())
         self._staged = True
 
     def remove(self, document: str) -> None:
         """Takes a document out."""
         self._writer.remove(document)
-        self._prints.drop([document])
+        if self._prints is not None:
+            self._prints.drop([document])
         self._staged = True
 
     def regroup(self, document: str, groups: frozenset[str]) -> None:
@@ -83,6 +89,10 @@ class Batches:
     def remember(self, record: FileRecord) -> None:
         """Keeps the file's record with the next commit, and commits when the batch is full."""
         self._pending.append(record)
+        self.commit_when_full()
+
+    def commit_when_full(self) -> None:
+        """Commits when the batch is full or old."""
         if self._chunks >= _CHUNKS or (self._chunks and time.monotonic() - self._last > _SECONDS):
             self._commit()
 
@@ -128,12 +138,13 @@ class Batches:
                 fresh.setdefault(c.content_hash, c)
         if fresh:
             hashes = list(fresh)
+            self._progress.embedding(len(fresh))
             found = self._fields().embed(list(fresh.values()))
             for field, (positions, rows) in found.items():
                 for position, row in zip(positions, rows, strict=True):
                     known.setdefault(hashes[int(position)], {})[field] = row
             self.embedded += len(fresh)
-            self._progress.chunks(len(fresh))
+            self._progress.chunks(len(fresh), len(fresh))
         return [known.get(c.content_hash, {}) for c in chunks]
 
     def _commit_staged(self) -> None:
@@ -148,11 +159,14 @@ class Batches:
         self._pending.clear()
         self._forgotten.clear()
         self._records.save()
-        self._prints.save()
+        if self._prints is not None:
+            self._prints.save()
         self._last = time.monotonic()
 
     def _mark_versions(self) -> None:
         """Sets and clears "superseded by" where the documents of this run changed who is newest. Staged ones count already."""
+        if self._prints is None:
+            return
         snapshot = self._collection.snapshot()
         infos = {i.document: i for i in snapshot.documents(None)}
         prints = [Fingerprint.from_json(row) for row in self._prints.rows.values()]

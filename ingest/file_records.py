@@ -47,15 +47,11 @@ class FileRecord:
 
     @classmethod
     def from_json(cls, row: list[Any]) -> FileRecord:
-        documents = {m: (d[0], d[1]) for m, d in row[7].items()}
+        root, path, size, modified, changed, seen, sha256, documents, failed, skipped, reading = row
         return cls(
-            (row[0], row[1]),
-            *row[2:7],
-            documents,
-            tuple((a, b) for a, b in row[8]),
-            tuple((a, b) for a, b in row[9]),
-            row[10],
-        )
+            (root, path), size, modified, changed, seen, sha256, {m: (d[0], d[1]) for m, d in documents.items()},
+            tuple((a, b) for a, b in failed), tuple((a, b) for a, b in skipped), reading,
+        )  # fmt: skip
 
 
 class FileRecords:
@@ -64,6 +60,12 @@ class FileRecords:
     def __init__(self, collection: Collection) -> None:
         self._shelf = Shelf(collection, "ingest.files")
         self._records = {r.key: r for r in map(FileRecord.from_json, self._shelf.rows.values())}
+
+    @staticmethod
+    def one(collection: Collection, key: FileKey) -> FileRecord | None:
+        """The record of one file, read alone; None when there is none."""
+        row = Shelf.one(collection, "ingest.files", _name(key))
+        return None if row is None else FileRecord.from_json(row)
 
     @property
     def all(self) -> Mapping[FileKey, FileRecord]:

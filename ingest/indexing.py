@@ -23,6 +23,7 @@ from ingest.sandbox import Budget, FileResult, SandboxPool
 from rag.errors import NotFound, UsageError
 from rag.settings import Settings
 from rag.storage.collection import Collection
+from rag.storage.writer import Writer
 from rag.types import Document, FailedFile, IngestReport, PageReport
 from rag.wiring import Services
 
@@ -85,7 +86,21 @@ def ingest(
     return run.preview(starts, started) if options.dry_run else run.carry_out(starts, started)
 
 
+def ingest_files(
+    files: Sequence[FoundFile],
+    services: Services,
+    options: IngestOptions | None = None,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Takes in these very files, wherever they lie, under the root and path that they name; nothing else is touched."""
+    started = time.monotonic()
+    run = _Run(services.collection(create=True), services, options or IngestOptions(), progress or Silent(), None)
+    return run.take(files, started)
+
+
 class _Run:
+    """One run over one collection."""
+
     def __init__(
         self,
         collection: Collection | None,
@@ -117,21 +132,13 @@ class _Run:
         return self.tally.report(0, time.monotonic() - started, self.collection.generation if self.collection else 0)
 
     def carry_out(self, starts: Sequence[Path], started: float) -> IngestReport:
-        assert self.collection is not None and self.records is not None
+        assert self.collection is not None
         with self.collection.writer() as writer:
-            self.infos = {i.document: i for i in self.collection.snapshot().documents(None)}  # as of the lock
-            self.records = FileRecords(self.collection)
+            batches = self._begin(writer)
             roots = self._roots(starts)
             steps = self._plan(starts, roots)
             if roots != (self.collection.get_setting(ROOTS) or []):
                 self.collection.set_setting(ROOTS, roots)
-            batches = Batches(
-                self.collection,
-                writer,
-                lambda: self.services.fields(self.collection.name if self.collection else None),
-                self.records,
-                self.progress,
-            )
             self._keep(steps, batches)
             for record, file in steps.moved:
                 self._move(record, file, batches)
@@ -143,6 +150,37 @@ class _Run:
             batches.finish()
             generation = self.collection.generation
         return self.tally.report(batches.embedded, time.monotonic() - started, generation)
+
+    def take(self, files: Sequence[FoundFile], started: float) -> IngestReport:
+        """Reads these files, known or not."""
+        assert self.collection is not None
+        with self.collection.writer() as writer:
+            batches = self._begin(writer)
+            assert self.records is not None
+            changed = [f for f in files if not self._same_as_before(f)]
+            known = [self.records.all[f.root, f.path] for f in files if f not in changed]
+            self._keep(Plan(unchanged=tuple(known)), batches)
+            self._read(Plan(read=tuple(changed)), batches)
+            batches.finish()
+            generation = self.collection.generation
+        return self.tally.report(batches.embedded, time.monotonic() - started, generation)
+
+    def _same_as_before(self, file: FoundFile) -> bool:
+        record = self.records.all.get((file.root, file.path)) if self.records else None
+        return (
+            record is not None
+            and self._valid(record)
+            and bool(record.documents)
+            and self._digest(file) == record.sha256
+        )
+
+    def _begin(self, writer: Writer) -> Batches:
+        """State as of the lock, and the batches of this run."""
+        collection = self.collection
+        assert collection is not None
+        self.infos = {i.document: i for i in collection.snapshot().documents(None)}
+        self.records = FileRecords(collection)
+        return Batches(collection, writer, lambda: self.services.fields(collection.name), self.records, self.progress)
 
     def _roots(self, starts: Sequence[Path]) -> list[str]:
         """The registered roots, and those that these paths add."""
@@ -169,7 +207,7 @@ class _Run:
         if not found and not left_out and not any(map(covers, records)) and not any(s.is_file() for s in starts):
             raise NotFound(f"{starts[0]}: no files in it; put documents there or name another folder")
         return plan(
-            list(found.values()), records, covers=covers, exists=lambda key: (Path(key[0]) / key[1]).exists(),
+            list(found.values()), records, covers=covers, exists=lambda key: not key[0].startswith("/") or (Path(key[0]) / key[1]).exists(),
             digest=self._digest, valid=self._valid, again=self.options.again,
         )  # fmt: skip
 
@@ -256,7 +294,9 @@ class _Run:
         settings = self.services.settings
         self.progress.start(len(steps.read))
         with SandboxPool(budget(settings), workers(settings)) as pool:
-            for file, result in pool.read_all(self._until_cancelled(steps.read), lambda f: f.file):
+            for file, result in pool.read_all(
+                self._until_cancelled(steps.read), lambda f: f.file, lambda f: f.path.rsplit("/", 1)[-1]
+            ):
                 self._take(file, result, batches)
                 self.progress.file(file.path, max(1, sum(len(d.pages) or 1 for d in result.documents)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Progress(Protocol):
@@ -18,8 +18,12 @@ class Progress(Protocol):
         """A file has been read; a file without pages counts as one."""
         ...
 
-    def chunks(self, count: int) -> None:
-        """So many chunks have been embedded."""
+    def embedding(self, total: int) -> None:
+        """So many chunks are about to be embedded."""
+        ...
+
+    def chunks(self, count: int, total: int) -> None:
+        """So many more of the `total` chunks of this batch have been embedded."""
         ...
 
 
@@ -32,7 +36,10 @@ class Silent:
     def file(self, path: str, pages: int) -> None:
         pass
 
-    def chunks(self, count: int) -> None:
+    def embedding(self, total: int) -> None:
+        pass
+
+    def chunks(self, count: int, total: int) -> None:
         pass
 
 
@@ -40,7 +47,7 @@ class Bar:
     """A bar on the error output with pages/s, chunks/s and the time left. Close it when done."""
 
     def __init__(self) -> None:
-        self._bar = None
+        self._bar: Any = None
         self._started = time.monotonic()
         self._pages = self._chunks = 0
 
@@ -56,7 +63,10 @@ class Bar:
             self._bar.update(1)
             self._show()
 
-    def chunks(self, count: int) -> None:
+    def embedding(self, total: int) -> None:
+        pass
+
+    def chunks(self, count: int, total: int) -> None:
         self._chunks += count
         self._show()
 

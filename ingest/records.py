@@ -1,82 +1,91 @@
-"""Plain texts -> collection, with no files behind them: data sets, rows of a database. Cut and embedded like documents."""
+"""Plain texts with ids -> documents, through the same cutting and embedding as files: what evaluation sets are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-import numpy as np
-
-from ingest.chunking import chunk
+from ingest.batches import Batches
 from ingest.documents import to_document
-from ingest.parsed import Limits, TextBuilder
+from ingest.file_records import FileRecords
+from ingest.parsed import Limits, Skip, TextBuilder
+from ingest.progress import Progress, Silent
 from ingest.readers.text import add_paragraphs
-from rag.types import Chunk, Document
+from rag.types import FailedFile, IngestReport
+from rag.wiring import Services
 
-if TYPE_CHECKING:
-    from rag.wiring import Services
-
-ROOT = "records"  # Document.root of what has no folder
-_CHUNKS = 512  # embedded and committed at once
+ROOT = "records"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
-    """A text and what is known of it. Its id becomes the document's path, so that hits can be told by it."""
+    """One text. Its id becomes the path of its document."""
 
     id: str
     title: str
     text: str
-    heading: str = ""
+    heading: tuple[str, ...] = ()  # path, outermost first; context, not text
+    page: int | None = None
     date: str | None = None
-    groups: frozenset[str] = frozenset({"public"})
 
 
-def ingest_records(records: Iterable[Record], services: Services, progress: Callable[[int], None] | None = None) -> int:
-    """Adds or replaces the records in the collection of the settings; how many there were. Records without any text are left out.
-
-    `progress` is told how many were stored since it was last told. Versions of one another are not looked for.
-    """
+def ingest_records(
+    records: Iterable[Record],
+    services: Services,
+    progress: Progress | None = None,
+    groups: frozenset[str] = frozenset({"public"}),
+) -> IngestReport:
+    """Adds the texts to the collection of the settings; those it has already, unchanged, cost nothing. Texts that are empty are skipped."""
+    started = time.monotonic()
     collection = services.collection(create=True)
-    fields = services.fields()
-    stored = 0
+    added: list[str] = []
+    updated: list[str] = []
+    skipped: list[FailedFile] = []
+    unchanged = chunks = 0
     with collection.writer() as writer:
-        batch: list[tuple[Document, list[Chunk]]] = []
-
-        def flush() -> None:
-            chunks = [c for _, own in batch for c in own]
-            vectors = fields.embed(chunks)
-            at = 0
-            for document, own in batch:
-                mine = {}
-                for field, (positions, rows) in vectors.items():
-                    low, high = np.searchsorted(positions, [at, at + len(own)])
-                    mine[field] = (positions[low:high] - at, rows[low:high])
-                writer.put(document, own, mine)
-                at += len(own)
-            writer.commit("records")
-            if progress is not None:
-                progress(len(batch))
-            batch.clear()
-
+        known = {i.document: i.content_hash for i in collection.snapshot().documents(None)}
+        batches = Batches(
+            collection,
+            writer,
+            lambda: services.fields(collection.name),
+            FileRecords(collection),
+            progress or Silent(),
+            versions=False,
+        )
         for record in records:
-            if not (record.text.strip() or record.title.strip()):
+            builder = TextBuilder(Limits())
+            if record.page is not None:
+                builder.page(record.page)
+            for level, heading in enumerate(record.heading, 1):
+                builder.heading(heading, level)
+            add_paragraphs(builder, record.text if record.text.strip() else record.title)
+            try:
+                parsed = builder.build("record", record.title)
+            except Skip as e:
+                skipped.append(FailedFile(record.id, str(e)))
                 continue
-            document = _document(record)
-            batch.append((document, chunk(document)))
-            stored += 1
-            if sum(len(own) for _, own in batch) >= _CHUNKS:
-                flush()
-        if batch:
-            flush()
-    return stored
-
-
-def _document(record: Record) -> Document:
-    builder = TextBuilder(Limits())
-    if record.heading:
-        builder.heading(record.heading, 1)
-    add_paragraphs(builder, record.text if record.text.strip() else record.title)
-    parsed = builder.build("text", record.title)
-    return replace(to_document(parsed, ROOT, record.id, record.groups, record.date), title=record.title)
+            document = to_document(parsed, ROOT, record.id, groups, record.date)
+            if known.get(document.id) == document.content_hash:
+                unchanged += 1
+                continue
+            (updated if document.id in known else added).append(record.id)
+            chunks += batches.put(document)
+            batches.commit_when_full()
+        batches.finish()
+        generation = collection.generation
+    seconds = time.monotonic() - started
+    return IngestReport(
+        tuple(added),
+        tuple(updated),
+        unchanged,
+        (),
+        (),
+        tuple(skipped),
+        (),
+        (),
+        chunks,
+        batches.embedded,
+        seconds,
+        generation,
+    )

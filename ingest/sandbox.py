@@ -16,8 +16,10 @@ import struct
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -64,18 +66,21 @@ class Sandbox:
         """What is in the file at `path`. Whatever it does to the child ends as a reason in `unread`; raises nothing for bad files."""
         started = time.monotonic()
         try:
-            # O_NOFOLLOW: a link that was put there after the walk is not followed out of the root. O_NONBLOCK: a pipe does not hang us.
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as e:
-            return FileResult(unread=(Unread("", f"cannot be opened ({e.strerror})"),))
-        try:
-            facts = os.fstat(handle)
-            if not stat.S_ISREG(facts.st_mode):
-                return FileResult(unread=(Unread("", "not a regular file", skipped=True),))
-            documents, unread = self._exchange(handle, name or path.name, facts.st_size)
-        finally:
-            os.close(handle)
+            with _opened(path) as (handle, size):
+                documents, unread = self._read(handle, name or path.name, size)
+        except Refused as e:
+            return FileResult(unread=(Unread("", str(e), skipped=e.skipped),))
         return FileResult(tuple(documents), tuple(unread), time.monotonic() - started)
+
+    def render(self, path: Path, page: int, quote: str) -> bytes:
+        """A page of the PDF at `path` as PNG, `quote` marked in it. Raises Refused with the reason when there is none."""
+        with _opened(path) as (handle, _):
+            request = {"task": "render", "page": page, "quote": quote[:20_000], "cpu": int(self.budget.seconds)}
+            for message in self._exchange(handle, request):
+                if "png" in message:
+                    return b64decode(message["png"], validate=True)
+                raise Refused(str(message.get("failed", "it cannot be shown")))
+        raise Refused("it cannot be shown")
 
     def close(self) -> None:
         """Ends the child."""
@@ -86,14 +91,39 @@ class Sandbox:
             self._process.wait()
         self._process = self._channel = None
 
-    def _exchange(self, handle: int, name: str, size: int) -> tuple[list[Parsed], list[Unread]]:
+    def _read(self, handle: int, name: str, size: int) -> tuple[list[Parsed], list[Unread]]:
+        limit = self.budget.limits.bytes
+        if size > limit:
+            return [], [Unread("", f"{size >> 20:,} MiB, more than the {limit >> 20:,} allowed")]
         documents: list[Parsed] = []
         unread: list[Unread] = []
-        if size > self.budget.limits.bytes:
-            return [], [Unread("", f"{size >> 20:,} MiB, more than the {self.budget.limits.bytes >> 20:,} allowed")]
+        request = {
+            "task": "read",
+            "name": name.encode("utf-8", "replace").decode(),
+            "size": size,
+            "cpu": int(self.budget.seconds),
+        }
+        try:
+            for message in self._exchange(handle, request):
+                if "document" in message:
+                    documents.append(Parsed.from_json(message["document"]))
+                elif "unread" in message:
+                    member, reason, skipped = message["unread"]
+                    unread.append(Unread(str(member), str(reason)[:300], bool(skipped)))
+                elif "failed" in message:
+                    unread.append(Unread("", str(message["failed"])[:300]))
+                else:
+                    raise ValueError("unknown message")
+        except (ValueError, KeyError, TypeError) as e:
+            self.close()
+            unread.append(Unread("", f"the reading process answered nonsense ({type(e).__name__})"))
+        return documents, unread
+
+    def _exchange(self, handle: int, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The child's messages about one file. A child that ends, hangs or talks too much is replaced, and the last message is why."""
         channel = self._ready()
         deadline = time.monotonic() + self.budget.seconds
-        request = {"name": name.encode("utf-8", "replace").decode(), "size": size, "cpu": int(self.budget.seconds)}
+        self._used += 1
         total = 0
         try:
             socket.send_fds(channel, [json.dumps(request).encode("ascii")], [handle])
@@ -102,28 +132,20 @@ class Sandbox:
                 total += length
                 if total > 2 * _FRAME:
                     raise _ChildLost("gives more text than allowed")
-                if "document" in message:
-                    documents.append(Parsed.from_json(message["document"]))
-                elif "unread" in message:
-                    member, reason, skipped = message["unread"]
-                    unread.append(Unread(str(member), str(reason)[:300], bool(skipped)))
-                elif "failed" in message:
-                    unread.append(Unread("", str(message["failed"])[:300]))
+                if "done" in message:
+                    return
+                yield message
+                if "failed" in message:
                     if "memory" in str(message["failed"]):
                         self.close()
-                    break
-                elif "done" in message:
-                    break
-                else:
-                    raise ValueError("unknown message")
+                    return
         except _ChildLost as e:
-            unread.append(Unread("", str(e) or self._cause()))
+            reason = str(e) or self._cause()
             self.close()
-        except (ValueError, KeyError, TypeError, OSError) as e:
+            yield {"failed": reason}
+        except OSError as e:
             self.close()
-            unread.append(Unread("", f"the reading process answered nonsense ({type(e).__name__})"))
-        self._used += 1
-        return documents, unread
+            yield {"failed": f"the reading process broke off ({e.strerror})"}
 
     def _ready(self) -> socket.socket:
         if self._process is not None and (self._used >= _REUSE or self._process.poll() is not None):
@@ -199,6 +221,33 @@ class Sandbox:
         return f"crashed its reader ({signal.Signals(-code).name if code < 0 else f'exit {code}'})"
 
 
+class Refused(Exception):
+    """This file cannot be given to the child, or not be shown; the message is the reason."""
+
+    def __init__(self, reason: str, *, skipped: bool = False) -> None:
+        super().__init__(reason)
+        self.skipped = skipped
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[int, int]]:
+    """Descriptor and size of a regular file. Raises Refused.
+
+    O_NOFOLLOW: a link that was put there after the walk is not followed out of the root. O_NONBLOCK: a pipe does not hang us.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as e:
+        raise Refused(f"cannot be opened ({e.strerror})") from e
+    try:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Refused("not a regular file", skipped=True)
+        yield handle, facts.st_size
+    finally:
+        os.close(handle)
+
+
 class _ChildLost(Exception):
     """The child is of no more use; the message says why, "" = look at how it ended."""
 
@@ -222,20 +271,22 @@ class SandboxPool:
         for sandbox in self._all:
             sandbox.close()
 
-    def read_all(self, items: Iterable[T], path: Callable[[T], Path]) -> Iterator[tuple[T, FileResult]]:
-        """The result of every item, in their order, a few files read ahead."""
+    def read_all(
+        self, items: Iterable[T], path: Callable[[T], Path], name: Callable[[T], str] | None = None
+    ) -> Iterator[tuple[T, FileResult]]:
+        """The result of every item, in their order, a few files read ahead. `name` = what the file is called, where its path does not say."""
         waiting: list[tuple[T, Future[FileResult]]] = []
         for item in items:
-            waiting.append((item, self._threads.submit(self._read, path(item))))
+            waiting.append((item, self._threads.submit(self._read, path(item), name(item) if name else None)))
             if len(waiting) > self._ahead:
                 first, result = waiting.pop(0)
                 yield first, result.result()
         for item, result in waiting:
             yield item, result.result()
 
-    def _read(self, path: Path) -> FileResult:
+    def _read(self, path: Path, name: str | None) -> FileResult:
         sandbox = self._idle.get()
         try:
-            return sandbox.read(path)
+            return sandbox.read(path, name)
         finally:
             self._idle.put(sandbox)

@@ -17,8 +17,9 @@ import signal
 import socket
 import struct
 import sys
+from base64 import b64encode
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE, _PR_SET_PDEATHSIG = 38, 4, 1
@@ -140,10 +141,7 @@ def _landlock(libc: ctypes.CDLL) -> bool:
 
 
 def serve(channel: socket.socket, limits: dict[str, int], ocr: str) -> None:
-    """Reads one file after the other until the channel closes."""
-    from ingest.parsed import Limits, Parsed
-    from ingest.reading import Reading
-
+    """Reads or renders one file after the other until the channel closes."""
     while True:
         request, handle = _receive(channel)
         if request is None or handle is None:
@@ -151,23 +149,35 @@ def serve(channel: socket.socket, limits: dict[str, int], ocr: str) -> None:
         _allow_seconds(request["cpu"])
         with os.fdopen(handle, "rb") as file:
             try:
-                for found in Reading(Limits(**limits), ocr).read(request["name"], file, request["size"]):
-                    if isinstance(found, Parsed):
-                        _send(channel, {"document": found.to_json()})
-                    else:
-                        _send(channel, {"unread": [found.member, found.reason, found.skipped]})
+                if request["task"] == "render":
+                    _render(channel, file, request)
+                else:
+                    _read(channel, file, request, limits, ocr)
                 _send(channel, {"done": True})
             except MemoryError:
                 # Nothing of this process can be trusted to be small again: say so and end.
                 os.write(channel.fileno(), _frame(b'{"failed": "needs more memory than allowed"}'))
                 return
             except Exception as e:  # noqa: BLE001 - whatever a library throws at a hostile file is this file's reason, not a crash
-                _send(
-                    channel,
-                    {
-                        "failed": f"damaged or not what its name says ({type(e).__name__}: {' '.join(str(e).split())[:160]})"
-                    },
-                )
+                words = " ".join(str(e).split())[:160]
+                _send(channel, {"failed": f"damaged or not what its name says ({type(e).__name__}: {words})"})
+
+
+def _read(channel: socket.socket, file: BinaryIO, request: dict[str, Any], limits: dict[str, int], ocr: str) -> None:
+    from ingest.parsed import Limits, Parsed
+    from ingest.reading import Reading
+
+    for found in Reading(Limits(**limits), ocr).read(request["name"], file, request["size"]):
+        if isinstance(found, Parsed):
+            _send(channel, {"document": found.to_json()})
+        else:
+            _send(channel, {"unread": [found.member, found.reason, found.skipped]})
+
+
+def _render(channel: socket.socket, file: BinaryIO, request: dict[str, Any]) -> None:
+    from ingest.page_picture import page_picture
+
+    _send(channel, {"png": b64encode(page_picture(file.read(), request["page"], request["quote"])).decode()})
 
 
 def _allow_seconds(seconds: int) -> None:

@@ -23,6 +23,11 @@ class Shelf:
         for shard in range(_SHARDS):
             self.rows.update(collection.get_setting(f"{name}.{shard:02d}") or {})
 
+    @staticmethod
+    def one(collection: Collection, name: str, key: str) -> Any:
+        """One row, without reading the others; None when there is none."""
+        return (collection.get_setting(f"{name}.{_shard(key):02d}") or {}).get(key)
+
     def put(self, key: str, row: Any) -> None:
         """Adds or replaces a row."""
         self.rows[key] = row

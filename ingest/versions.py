@@ -82,7 +82,9 @@ class Fingerprint:
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Fingerprint:
-        return cls(*row[:6], np.frombuffer(b64decode(row[6]), "<u4").astype(np.uint32), row[7], row[8])
+        document, path, title, text_key, language, root, minima, tokens, content_hash = row
+        unpacked = np.frombuffer(b64decode(minima), "<u4").astype(np.uint32)
+        return cls(document, path, title, text_key, language, root, unpacked, tokens, content_hash)
 
 
 def fingerprint(document: Document) -> Fingerprint:

@@ -22,7 +22,7 @@ HOMES = {
     "ollama": {"rag/generation/ollama_chat.py"},
     "onnxruntime": {"rag/models/bert_engine.py"},
     "pypdf": {"ingest/readers/pdf_pypdf.py"},
-    "pypdfium2": {"ingest/readers/pdf.py", "ingest/render.py"},
+    "pypdfium2": {"ingest/readers/pdf.py", "ingest/page_picture.py"},
     "rapidocr_onnxruntime": {"ingest/ocr.py"},
     "rank_bm25": set(),  # the independent implementation that tests compare ours with
 }

@@ -7,7 +7,7 @@ import email.policy
 import io
 import re
 from collections.abc import Iterator
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from email.utils import parsedate_to_datetime
 
 from ingest.parsed import Parsed, Skip, Source, TextBuilder, Unread, Unreadable
@@ -80,7 +80,7 @@ def _text(part: EmailMessage) -> str:
 def _payload(part: EmailMessage) -> bytes:
     if part.get_content_type() == "message/rfc822":
         inner = part.get_payload()
-        return inner[0].as_bytes() if isinstance(inner, list) and inner else b""
+        return inner[0].as_bytes() if isinstance(inner, list) and inner and isinstance(inner[0], Message) else b""
     content = part.get_payload(decode=True)
     return content if isinstance(content, bytes) else b""
 
@@ -108,6 +108,6 @@ def _mailbox(data: bytes, source: Source) -> Iterator[Parsed | Unread]:
     assert source.read_member is not None
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(data)], strict=True), 1):
         mail = re.sub(rb"(?m)^>(>*From )", rb"\1", data[start:end].split(b"\n", 1)[-1])
-        subject = _header(email.message_from_bytes(mail[:20_000], policy=email.policy.default), "Subject") or ""  # type: ignore[arg-type]
+        subject = _header(email.message_from_bytes(mail[:20_000], policy=email.policy.default), "Subject") or ""
         name = re.sub(r"[^\w\u4e00-\u9fff -]", "_", subject)[:60].strip()
         yield from source.read_member(f"{number:04d} {name}".strip() + ".eml", io.BytesIO(mail), len(mail))

@@ -17,7 +17,7 @@ _MAX_GROUPS = 20  # groups in groups
 def read(source: Source) -> Iterator[Parsed]:
     """One document. Raises Unreadable for what is no presentation, is encrypted, or unpacks beyond the limits."""
     try:
-        deck = pptx.Presentation(checked_package(source))  # type: ignore[arg-type]
+        deck = pptx.Presentation(checked_package(source))
         slides = list(deck.slides)
     except (KeyError, ValueError, AttributeError, IndexError, SyntaxError, PackageNotFoundError) as e:
         raise Unreadable(f"not a readable presentation ({str(e)[:120] or type(e).__name__})") from e

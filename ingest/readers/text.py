@@ -37,6 +37,8 @@ def add_paragraphs(builder: TextBuilder, text: str, *, headings: bool = False) -
         if headings and at == 0 and 1 < len(lines) <= 5 and heading_level(lines[0], first=True):
             builder.heading(lines[0], 1)  # a title with facts below it
             title = lines.pop(0)
+            builder.block("paragraph", "\n".join(lines))
+            continue
         if (
             headings
             and len(lines) == 1
