@@ -44,6 +44,7 @@ class EmbeddedGenerator:
         parallel: int = 1,
         lora: Path | None = None,
         timeout: float = 120.0,
+        speculate: bool = False,
     ) -> None:
         self.name = name
         self.context_length = context_length
@@ -52,6 +53,7 @@ class EmbeddedGenerator:
         self._parallel = parallel
         self._lora = lora
         self._timeout = timeout
+        self._speculate = speculate
         self._lock = RLock()
         self._turns = Semaphore(parallel)
         self._server: Any = None
@@ -209,6 +211,9 @@ class EmbeddedGenerator:
         p.api_keys = [self._key]
         p.cors_origins = "null"
         p.ui = p.endpoint_slots = p.endpoint_metrics = p.endpoint_props = False
+        if self._speculate:  # guesses the next words from repeats in the prompt, without a draft model
+            p.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+            p.speculative.ngram_simple.size_n, p.speculative.ngram_simple.size_m = 4, 8
         if self._lora is not None:
             p.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(self._lora), 1.0)]
         try:
