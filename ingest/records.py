@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.batches import Batches
 from ingest.documents import to_document
@@ -65,7 +65,8 @@ def ingest_records(
             except Skip as e:
                 skipped.append(FailedFile(record.id, str(e)))
                 continue
-            document = to_document(parsed, ROOT, record.id, groups, record.date)
+            # Without a title there is none: the id says nothing, and as context it would only blur the vectors.
+            document = replace(to_document(parsed, ROOT, record.id, groups, record.date), title=record.title)
             if known.get(document.id) == document.content_hash:
                 unchanged += 1
                 continue
