@@ -121,9 +121,9 @@ def _is_plain(text: str, match: re.Match[str]) -> bool:
             "above",
         )
     if word == "it":
-        return bool(re.match(r"it\s+(is|takes?|costs?|possible|allowed|ok)\b.*\bto\b", rest, re.I)) or bool(
-            re.search(r"\b(is|does|will|would|can) it (possible|allowed|ok|necessary|take|cost)", text, re.I)
-        )
+        stated = re.match(r"it\s+(is|takes?|costs?)\b.*\bto\b", rest, re.I)
+        asked = re.search(r"\b(is|does|will|would|can) it (possible|allowed|ok|necessary)\b", text, re.I)
+        return bool(stated or asked)
     # "the form that employees sign", "when they travel": the antecedent stands earlier in the question itself.
     before = [w for w in re.findall(r"[^\W\d_]{3,}", text[: match.start()].lower()) if w not in _PLAIN_WORDS]
     return len(before) >= 2 and word in ("that", "they", "their", "them", "he", "she", "his", "her", "him", "its")

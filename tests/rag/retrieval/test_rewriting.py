@@ -1,0 +1,82 @@
+"""Follow-ups and questions of several parts."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.retrieval.rewriting import is_follow_up, parts, self_contained
+from rag.types import Message
+
+ALONE = [
+    "How many days of annual leave do I get?",
+    "Who approves travel to a customer?",
+    "What is the notice period during probation?",
+    "PX-77 seal",
+    "Where are the backups stored?",
+    "Is there a limit for hotel costs?",
+    "Is it possible to carry leave over to the next year?",
+    "What should employees do when they lose their badge?",
+    "员工每年有多少天带薪年假？",
+    "出差住宿标准是多少？",
+    "合同试用期最长可以约定几个月？",
+    "水泵的密封圈多久更换一次？",
+]
+FOLLOW_UPS = [
+    "And for contractors?",
+    "What about part-time staff?",
+    "How long does it take?",
+    "Who approves that?",
+    "Can they be extended?",
+    "Why?",
+    "那实习生呢？",
+    "它多久更换一次？",
+    "还有别的要求吗？",
+    "这个需要谁批准？",
+    "为什么？",
+    "合同工呢？",
+]
+
+
+@pytest.mark.parametrize("question", ALONE)
+def test_a_question_that_stands_alone_is_left_alone(question: str) -> None:
+    assert not is_follow_up(question)
+
+
+@pytest.mark.parametrize("question", FOLLOW_UPS)
+def test_a_follow_up_is_seen(question: str) -> None:
+    assert is_follow_up(question)
+
+
+def test_a_follow_up_brings_the_questions_back_to_one_that_stood_alone() -> None:
+    history = (
+        Message("user", "Where is the canteen?"),
+        Message("assistant", "In building 2."),
+        Message("user", "How many days of annual leave do I get?"),
+        Message("assistant", "30 days."),
+        Message("user", "And for contractors?"),
+        Message("assistant", "None."),
+    )
+    earlier, question = self_contained("What about part-time staff?", history)
+    assert earlier == "How many days of annual leave do I get? And for contractors?"
+    assert question == "What about part-time staff?"
+
+
+def test_without_history_nothing_is_added() -> None:
+    assert self_contained("And for contractors?", ()) == ("", "And for contractors?")
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        (
+            "How many days of leave do I get, and who approves travel?",
+            ("How many days of leave do I get", "who approves travel?"),
+        ),
+        ("年假有几天？出差谁批准？", ("年假有几天？", "出差谁批准？")),
+        ("What is the limit for hotels and meals?", ("What is the limit for hotels and meals?",)),
+        ("年假有多少天，以及如何申请？", ("年假有多少天", "如何申请？")),
+        ("Research and development costs in 2024", ("Research and development costs in 2024",)),
+    ],
+)
+def test_parts(question: str, found: tuple[str, ...]) -> None:
+    assert parts(question) == found
