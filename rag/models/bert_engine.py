@@ -1,4 +1,4 @@
-"""A BERT embedder on onnxruntime: token ids to unit vectors. The home of onnxruntime and tokenizers.
+"""A BERT embedder on onnxruntime or OpenVINO: texts to unit vectors.
 
 Word embeddings are read from the memory-mapped `model.safetensors`; only the rows that are asked for come into memory.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,31 @@ from rag.models.unigram import FILE as PIECES
 from rag.models.unigram import Unigram
 
 Vectors = NDArray[np.float32]
+SessionKind = Literal["onnx", "openvino", "openvino-bf16"]
 BATCH_TOKENS = 2048
 QUICK_CHARACTERS = 4000  # up to here the quick tokenizer is faster than reading the library's in
+
+
+class Session(Protocol):
+    """What runs the graph."""
+
+    def run(self, embeds: Vectors, mask: NDArray[np.int32]) -> Vectors:
+        """(b, t, h) word rows and (b, t) mask, 1 for a token and 0 for padding, to (b, t, h) states."""
+        ...
 
 
 class BertEngine:
     """Thread-safe. `folder` holds core.onnx, model.safetensors and tokenizer.json."""
 
     def __init__(
-        self, folder: Path, pooling: Literal["cls", "mean"], max_tokens: int, *, threads: int = 0, graph: str = GRAPH
+        self,
+        folder: Path,
+        pooling: Literal["cls", "mean"],
+        max_tokens: int,
+        *,
+        threads: int = 0,
+        session: SessionKind = "onnx",
     ) -> None:
-        import onnxruntime as ort
-
         self.pooling = pooling
         self.max_tokens = max_tokens
         self._folder = folder
@@ -44,12 +57,7 @@ class BertEngine:
                 f"{folder}: weights are {dtype}, this engine reads F32; use sentence-transformers for it"
             )
         self._words = np.memmap(folder / WEIGHTS, np.float32, "r", offset, shape)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # The arena keeps the largest batch's memory for ever; a service that embeds once a second needs none of it.
-        options.enable_cpu_mem_arena = False
-        self._session = ort.InferenceSession(str(folder / graph), options, providers=["CPUExecutionProvider"])
+        self._session = _open(session, folder / GRAPH, threads)
 
     def tokens(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Token ids of each text, special tokens in, cut at the model's length."""
@@ -110,5 +118,15 @@ class BertEngine:
             for i, row in enumerate(group):
                 table[i, : len(row)] = row
                 mask[i, : len(row)] = 1
-            states = self._session.run(None, {"inputs_embeds": self._words[table], "mask": mask})[0]
+            states = self._session.run(self._words[table], mask)
             yield rows, group, states, mask
+
+
+def _open(kind: SessionKind, graph: Path, threads: int) -> Session:
+    if kind == "onnx":
+        from rag.models.onnx_session import OnnxSession
+
+        return OnnxSession(graph, threads=threads)
+    from rag.models.openvino_session import OpenvinoSession
+
+    return OpenvinoSession(graph, threads=threads, precision="bf16" if kind == "openvino-bf16" else "f32")

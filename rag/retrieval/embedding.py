@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import UsageError
-from rag.models.bert_engine import BertEngine
+from rag.models.bert_engine import BertEngine, SessionKind
 from rag.models.cache import ensure
 from rag.models.catalog import Model, find
 from rag.protocols import Embedder, Vectors
@@ -16,9 +16,9 @@ from rag.settings import Settings
 
 
 class OnnxEmbedder:
-    """An Embedder on onnxruntime, for a folder that the catalog's conversion made."""
+    """An Embedder on onnxruntime or OpenVINO, for a folder that the catalog's conversion made."""
 
-    def __init__(self, model: Model, folder: Path, *, threads: int = 0) -> None:
+    def __init__(self, model: Model, folder: Path, *, threads: int = 0, session: SessionKind = "onnx") -> None:
         self.identity: Mapping[str, Any] = identity(model)
         encoder = model.encoder
         assert encoder is not None
@@ -26,7 +26,7 @@ class OnnxEmbedder:
         self.dim = encoder.dim
         self.max_tokens = encoder.max_tokens
         self._encoder = encoder
-        self._engine = BertEngine(folder, encoder.pooling, encoder.max_tokens, threads=threads)
+        self._engine = BertEngine(folder, encoder.pooling, encoder.max_tokens, threads=threads, session=session)
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         """(n, dim) float32 unit rows, in the order of `texts`."""
@@ -75,8 +75,8 @@ def load_embedder(name_or_folder: str, settings: Settings, *, bulk: bool = False
     folder = ensure(model.name, settings.models, maven=settings.maven)
 
     def load(engine: engines.Engine) -> Embedder:
-        if engine == "onnx":
-            return OnnxEmbedder(model, folder, threads=settings.threads)
+        if engine in ("onnx", "openvino", "openvino-bf16"):
+            return OnnxEmbedder(model, folder, threads=settings.threads, session=engine)
         return st_embedding.SentenceTransformersEmbedder(
             model.name,
             folder,

@@ -40,8 +40,8 @@ PRESETS: Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "e5": (("e5", "multilingual-e5-small", ("*",)),),
 }
 
-# Below this many passages the time to open a bulk engine (torch: seconds) is more than it saves.
-BULK_FROM = 128
+# Below this many passages the time to open and warm up a bulk engine (seconds) is more than it saves.
+BULK_FROM = 64
 
 
 def card(settings: Settings, chunking: str = CHUNKING) -> Card:
