@@ -59,7 +59,8 @@ class Settings:
     unsupported: str = _knob("mark", "Sentences that no source supports: mark | drop.")
     synonyms: Path | None = _knob(None, "File of synonyms, one comma-separated group a line.")
     exact_vectors: int = _knob(
-        200_000, "Up to this many chunks a vector search is exhaustive in 32-bit floats; above it 8-bit."
+        50_000,
+        "Up to this many chunks a vector search is exhaustive in 32-bit floats; above it 8-bit finds candidates for them.",
     )
     parse_memory: int = _knob(1024, "MiB of memory for the process that reads one file.")
     parse_seconds: float = _knob(120.0, "Seconds for reading one file.")

@@ -95,7 +95,9 @@ def merge(parts: Sequence[Postings], keep: Sequence[NDArray[np.bool_]]) -> Posti
         return _empty(lengths)
     most = max(int(p.counts.max()) for p in parts if len(p.counts))
     rows = np.empty(int(starts[-1]), np.int32)
-    counts = np.empty(len(rows), np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32)
+    counts: NDArray[np.unsignedinteger] = np.empty(len(rows), np.uint16)
+    if most > np.iinfo(np.uint16).max:
+        counts = np.empty(len(rows), np.uint32)
     free = starts[:-1].copy()  # where the next posting of each term goes
     base = 0
     for part, kept, place, size in zip(parts, keep, places, per_part, strict=True):

@@ -23,7 +23,7 @@ class Home:
     """Makes, opens and removes collections by name."""
 
     def __init__(
-        self, folder: Path, *, disk: Disk | None = None, exact_vectors: int = 200_000, threads: int = 0
+        self, folder: Path, *, disk: Disk | None = None, exact_vectors: int = 50_000, threads: int = 0
     ) -> None:
         self.folder = folder
         self.disk = disk or Disk()
