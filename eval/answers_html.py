@@ -34,7 +34,7 @@ UNITS = frozenset({"latency_p50", "latency_p95", "first_token", "prompt_tokens",
 STYLE = """
 :root{color-scheme:light;--line:#dde}
 body{font:15px/1.55 system-ui,"Noto Sans CJK SC","Microsoft YaHei",sans-serif;margin:0 auto;max-width:1180px;padding:1.5rem;color:#1c2430}
-h1{font-size:1.6rem;margin:.2rem 0}h2{margin:2.2rem 0 .6rem;font-size:1.2rem;border-bottom:1px solid var(--line)}
+h1{font-size:1.6rem;margin:.2rem 0}h2{margin:2.2rem 0 .6rem;font-size:1.2rem;border-bottom:1px solid var(--line)}h3{font-size:.95rem;margin:.8rem 0 .1rem}
 table{border-collapse:collapse;font-size:.86rem;display:block;overflow-x:auto}th,td{padding:.28rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}td small{color:#678}tr:hover td{background:#f6f8fb}
 .best{font-weight:600}.legend span{margin-right:1.1rem;white-space:nowrap}.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.35em;border-radius:2px}
@@ -103,7 +103,11 @@ def _notes(report: Mapping[str, Any]) -> str:
 
 def _verdicts(report: Mapping[str, Any]) -> str:
     out = []
+    kind = None
     for v in report["verdicts"]:
+        if v["kind"] != kind:
+            kind = v["kind"]
+            out.append(f"<h3>{_both(*KINDS.get(kind, (kind, kind)))}</h3>")
         how = "open" if v["better"] == "undecided" else "decided"
         out.append(f'<div class="verdict {how}">{_both(v["text"], v["text_zh"])}</div>')
     return "".join(out) or _para("One arm alone: nothing to compare.", "只有一个系统，无可比较。")
@@ -127,7 +131,8 @@ def _table(report: Mapping[str, Any], arms: Sequence[str]) -> str:
         if not known:
             continue
         top = min(known) if metric in UNITS else max(known)
-        cells = "".join(_cell(metric, figures[a], bool(figures[a]) and figures[a]["mean"] == top) for a in arms)
+        tells = len(set(known)) > 1
+        cells = "".join(_cell(metric, f, tells and bool(f) and f["mean"] == top) for f in figures.values())
         rows.append(f"<tr><td>{_both(en, zh)}</td>{cells}</tr>")
     return f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
 

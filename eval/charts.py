@@ -14,11 +14,11 @@ def bars(groups: Sequence[tuple[str, str]], series: Mapping[str, Mapping[str, Fi
     """Bars in 0..1. `groups`: (key, label) from left to right; `series`: name -> group key -> figure."""
     width_of = 16 * len(series) + 26
     left, top, height = 46, 16, 220
-    width = left + width_of * len(groups) + 20
+    width = left + width_of * len(groups) + 150  # room for the last label
     out = [_open(width, top + height + 96, "bars")]
     for tick in range(0, 11, 2):
         y = top + height * (1 - tick / 10)
-        out.append(f'<line x1="{left}" x2="{width - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+        out.append(f'<line x1="{left}" x2="{width - 140}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         out.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{tick / 10:.1f}</text>')
     for g, (key, label) in enumerate(groups):
         start = left + g * width_of + 10

@@ -39,9 +39,13 @@ class PlainChain:
         started = time.monotonic()
         found = np.argsort(-(self._vectors @ self._embedder.embed_question(question.question)), kind="stable")[:TOP]
         retrieve = time.monotonic() - started
-        context = "\n\n".join(self._texts[i] for i in found)
-        messages = [Message("user", PROMPT.format(context=context, question=question.question))]
-        offered = [self._paths[i] for i in found]
+        for top in range(len(found), 0, -1):
+            context = "\n\n".join(self._texts[i] for i in found[:top])
+            messages = [Message("user", PROMPT.format(context=context, question=question.question))]
+            # A passage too many for a small context is a passage less: the chain itself would end with an error.
+            if self._generator.count_tokens(messages) + TOKENS <= self._generator.context_length:
+                break
+        offered = [self._paths[i] for i in found[:top]]
         return generated(
             self._name, question, self._generator, messages, TOKENS, self._seed, offered=offered, retrieve=retrieve
         )

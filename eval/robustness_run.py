@@ -108,7 +108,7 @@ def _rag(generator: Generator, settings: Settings, seed: int) -> Say:
 
     def say(probe: Probe) -> tuple[str, bool]:
         hits = tuple(_hit(n, text, probe.case.lang) for n, text in enumerate(probe.documents, 1))
-        answerer = GroundedAnswerer(_NoSettings(), _Given(hits), generator, settings)  # type: ignore[arg-type]
+        answerer = GroundedAnswerer(_NoSettings(), _Given(hits), generator, settings)
         given = drained(answerer, AskRequest(SearchRequest(probe.case.question), seed=seed))
         return given.text, given.status == "abstained"
 

@@ -1,7 +1,8 @@
 """The guard between training and reporting: is a question we report on one that the adapter was trained on?
 
-Two questions are the same when they read the same, or when their character n-grams overlap so much that one is a rewording of
-the other and they share an answer. With an embedder, a rewording with other words is found too.
+A question is given away by a training example that reads the same, or whose n-grams overlap so much that it is a rewording, and
+that teaches its answer. With an embedder, a rewording with other words is found too. A question whose answer has changed since is
+not given away: what was trained is wrong now, and to see that is the point of the changed facts.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def find_leaks(
     for i, q in enumerate(questions):
         found = same.get(normal(_asked(q.question, q.context))) or plain.get(normal(q.question))
         if found is not None:
-            leaks.append(Leak(q.id, found.instruction, "same"))
+            if _share_an_answer(q, found):
+                leaks.append(Leak(q.id, found.instruction, "same"))
             continue
         mine = _grams(q.question)
         overlaps = [len(mine & g) / max(1, len(mine | g)) for g in grams]

@@ -78,20 +78,20 @@ def test_times_do_not_touch_the_figures() -> None:
 def test_the_page_is_whole_and_asks_for_nothing_from_outside() -> None:
     page = html(_report(rag=11))
 
-    class Balanced(HTMLParser):
-        stack: list[str] = []
+    stack: list[str] = []
 
+    class Balanced(HTMLParser):
         def handle_starttag(self, tag: str, attrs: object) -> None:
             if tag not in ("meta", "input", "br", "line", "rect", "path", "circle", "polyline"):
-                self.stack.append(tag)
+                stack.append(tag)
 
         def handle_endtag(self, tag: str) -> None:
             if tag not in ("meta", "input", "br", "line", "rect", "path", "circle", "polyline"):
-                assert self.stack.pop() == tag
+                assert stack.pop() == tag
 
     parser = Balanced()
     parser.feed(page)
-    assert parser.stack == []
+    assert stack == []
     assert page.count("<svg") == 2
     assert "Question &lt;11&gt;?" in page
     assert "<b>wrong" not in page

@@ -22,7 +22,7 @@ def _ask(text: str, *answers: str) -> list[GoldenQuestion]:
 
 
 def test_the_same_question_is_found_whatever_its_spelling() -> None:
-    (leak,) = find_leaks(_ask("how many days of Annual Leave do staff in grade 4 get", "x"), TRAINED)
+    (leak,) = find_leaks(_ask("how many days of Annual Leave do staff in grade 4 get", "23"), TRAINED)
     assert (leak.question, leak.how) == ("q", "same")
 
 
@@ -31,6 +31,10 @@ def test_a_rewording_with_the_same_answer_is_found() -> None:
     assert leak.how.startswith("n-gram")
     (leak,) = find_leaks(_ask("差旅住宿每晚报销上限是多少元？", "600"), TRAINED)
     assert leak.trained == TRAINED[1].instruction
+
+
+def test_the_same_question_with_a_new_answer_is_no_leak() -> None:
+    assert not find_leaks(_ask("How many days of annual leave do staff in grade 4 get?", "26 days"), TRAINED)
 
 
 def test_a_like_question_with_another_answer_is_none() -> None:
