@@ -28,9 +28,9 @@ class Weights:
     across: float
 
 
-# By the language of the question. Chinese words are cut finely (words and bigrams), so there BM25 is the strongest single list; in English the
-# embedders are.
-WEIGHTS: Mapping[str, Weights] = {"zh": Weights(1.0, 0.5, 1.0), "": Weights(0.5, 1.0, 1.0)}
+# By the language of the question. Chinese is cut finely (words and bigrams), so there BM25 is the strongest single list.
+WEIGHTS: Mapping[str, Weights] = {"zh": Weights(1.0, 0.5, 0.7), "": Weights(1.0, 1.0, 1.0)}
+ALIEN = 0.2  # of BM25 for a candidate in another language than the question
 FLOOR = -3.0  # deviations; a candidate far below a list is no worse for being further below
 EXACT = 2.0  # deviations for holding every identifier and quoted phrase of the question
 RRF_K = 60
@@ -68,7 +68,7 @@ def dense(pool: Pool, languages: Mapping[str, Sequence[str]], weights: Weights) 
 def weighted(pool: Pool, languages: Mapping[str, Sequence[str]], language: str, alien: NDArray[np.bool_]) -> Scores:
     """(n,) fused scores, weighted mean in deviations.
 
-    `alien` marks candidates in another language than the question: BM25 cannot find those, so their vectors stand for it.
+    `alien` marks candidates in another language than the question: BM25 finds little more than names and numbers there.
     """
     weights = WEIGHTS.get(language, WEIGHTS[""])
     by_vectors = dense(pool, languages, weights)
@@ -77,11 +77,11 @@ def weighted(pool: Pool, languages: Mapping[str, Sequence[str]], language: str, 
     by_words = standardised(pool.signals[KEYWORD], pool.rows)
     if not pool.dense:
         return by_words
-    by_words = np.where(alien, np.maximum(by_words, np.minimum(by_vectors, 0.0)), by_words)
+    words = np.where(alien, ALIEN, weights.keyword)
     held = sum(
         (weights.across if "*" in languages[n] else weights.own) * ~np.isnan(s.scores) for n, s in pool.dense.items()
     )
-    return ((weights.keyword * by_words + held * by_vectors) / (weights.keyword + held)).astype(np.float32)
+    return ((words * by_words + held * by_vectors) / (words + held)).astype(np.float32)
 
 
 def reciprocal_ranks(pool: Pool) -> Scores:

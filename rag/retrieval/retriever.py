@@ -19,6 +19,7 @@ from rag.retrieval.pool import DEPTH, KEYWORD, Pool, gather
 from rag.retrieval.query import Query, understand
 from rag.retrieval.reranking import CANDIDATES, Reranking, open_reranking
 from rag.retrieval.rewriting import parts, self_contained
+from rag.retrieval.signals import Head
 from rag.settings import Settings
 from rag.storage.collection import Collection
 from rag.storage.snapshot import Allowed, DocumentInfo, Snapshot
@@ -103,7 +104,7 @@ class HybridRetriever:
         found = self._without(found, self._copies(found, snapshot), losses)
         notes: tuple[str, ...] = ()
         if request.rerank and request.mode == "hybrid":
-            found, notes = self._reranked(found, queries[0], snapshot)
+            found, notes = self._reranked(found, queries[0], snapshot, allowed)
         found = self._without(found, _crowded(found, request.k), losses)
 
         hits = tuple(self._hit(f, rank, queries, request) for rank, f in enumerate(found[: request.k], 1))
@@ -189,11 +190,35 @@ class HybridRetriever:
                 near |= vectors @ vectors.T >= diversity.NEAR
         return diversity.copies(_seen(found), near)
 
-    def _reranked(self, found: list[_Found], query: Query, snapshot: Snapshot) -> tuple[list[_Found], tuple[str, ...]]:
-        head, tail = found[:CANDIDATES], found[CANDIDATES:]
-        reranked = self._reranking.scores(
-            query, [f.chunk for f in head], np.array([f.score for f in head], np.float32), snapshot, self._fields
+    def head(self, query: Query, found: Sequence[_Found], snapshot: Snapshot, allowed: Allowed) -> Head:
+        """What a reranker sees of the best candidates."""
+
+        def column(name: str, otherwise: float = np.nan) -> NDArray[np.float32]:
+            return np.array([f.stages[name].score if name in f.stages else otherwise for f in found], np.float32)
+
+        fields = [f for f in self._languages if any(f in c.stages for c in found)]
+        own = next((f for f in fields if "*" not in self._languages[f]), None)
+        across = next((f for f in fields if "*" in self._languages[f]), None)
+        nothing = np.full(len(found), np.nan, np.float32)
+        words = allowed.keyword()
+        ids = [f.chunk.id for f in found]
+        frequency = {t: words.document_frequency(t) for t in query.terms}
+        return Head(
+            terms=query.terms,
+            idf={t: float(np.log1p((words.rows - n + 0.5) / (n + 0.5))) for t, n in frequency.items() if n},
+            chunks=[f.chunk for f in found],
+            fused=np.array([f.score for f in found], np.float32),
+            keyword=column(KEYWORD, 0.0),
+            own=column(own) if own else nothing,
+            across=column(across) if across else nothing,
+            vectors=[snapshot.vectors(f, ids) for f in fields],
         )
+
+    def _reranked(
+        self, found: list[_Found], query: Query, snapshot: Snapshot, allowed: Allowed
+    ) -> tuple[list[_Found], tuple[str, ...]]:
+        head, tail = found[:CANDIDATES], found[CANDIDATES:]
+        reranked = self._reranking.scores(query, self.head(query, head, snapshot, allowed))
         if reranked is None:
             return found, self._reranking.notes
         stages = explain.standing(reranked)
