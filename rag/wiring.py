@@ -85,9 +85,14 @@ class Services:
     def answerer(self, name: str | None = None, generator: Generator | None = None) -> Answerer:
         """Question to proved answer over a collection; `generator` overrides the one of the settings."""
         from rag.generation.answering import GroundedAnswerer
+        from rag.generation.similarity import sentence_similarity
 
         return GroundedAnswerer(
-            self.collection(name), self.retriever(name), generator or self.generator(), self.settings
+            self.collection(name),
+            self.retriever(name),
+            generator or self.generator(),
+            self.settings,
+            similarity=sentence_similarity(self.fields(name).embedders),
         )
 
     def for_collection(self, name: str | None) -> Services:

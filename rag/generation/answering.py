@@ -17,7 +17,7 @@ from rag.generation.evidence import Evidence, Finding, Similarity, check
 from rag.generation.output_safety import OutputFilter, safe_text
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.prompting import REFUSALS, build, fit_history, is_refusal, prefix, prompt_language
-from rag.generation.quoting import SURE, best_quote, says_nothing_new
+from rag.generation.quoting import SURE, best_quote, gives_what_is_asked, says_nothing_new
 from rag.generation.refusal import Signals, confidence_of, question_coverage, threshold_of
 from rag.generation.sentences import sentence_spans
 from rag.protocols import Generator, Retriever
@@ -230,6 +230,7 @@ class GroundedAnswerer:
             coverage=question_coverage(asked, read.hits),
             supported=_share(sentences, "supported"),
             partly=_share(sentences, "partly"),
+            kind=float(gives_what_is_asked(without_citations(text), asked)),
         )
         if self._on_signals is not None:
             self._on_signals(signals)

@@ -41,7 +41,7 @@ def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Q
     """The sentence that speaks most of the question; `only` looks at one source. None when no source is in its language."""
     asked = facts(question)
     weights = question_weights(question, asked)
-    kind = next((name for name, pattern in _WANTS if pattern.search(fold(question))), "")
+    kind = _kind(question)
     best: Quote | None = None
     for n, hit in enumerate(hits, 1):
         if (only is not None and n != only) or prompt_language(hit.chunk.text) != prompt_language(question):
@@ -61,6 +61,17 @@ def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Q
             if best is None or (quote.fits, quote.coverage) > (best.fits, best.coverage):
                 best = quote
     return best
+
+
+def gives_what_is_asked(answer: str, question: str) -> bool:
+    """Whether the answer has a fact of the kind that the question asks for, and says more than the question."""
+    said, asked = facts(answer), facts(question)
+    denied = bool(said.negated - asked.negated)
+    return denied or (not says_nothing_new(answer, question) and _has(_kind(question), said, asked))
+
+
+def _kind(question: str) -> str:
+    return next((name for name, pattern in _WANTS if pattern.search(fold(question))), "")
 
 
 def question_weights(question: str, asked: Facts) -> dict[str, float]:

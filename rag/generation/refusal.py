@@ -22,10 +22,13 @@ class Signals:
     coverage: float  # of the question's words by the sources; names and numbers count threefold
     supported: float  # share of sentences that are supported
     partly: float
+    kind: float = (
+        1.0  # 0 when the answer lacks the kind of fact that is asked for (a figure, a date, a name), or says nothing
+    )
 
 
-DEFAULT_WEIGHTS = {"coverage": 3.0, "supported": 2.5, "partly": 1.2}
-DEFAULT_BIAS = -2.2
+DEFAULT_WEIGHTS = {"coverage": 3.0, "supported": 2.5, "partly": 1.2, "kind": 1.2}
+DEFAULT_BIAS = -3.4
 DEFAULT_THRESHOLD = 0.5
 
 

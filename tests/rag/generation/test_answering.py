@@ -117,8 +117,8 @@ def test_history_is_in_the_prompt_and_sources_shrink_until_all_fits() -> None:
 def test_a_stored_calibration_and_a_limit_on_wrong_answers_refuse_more() -> None:
     curve = [{"threshold": 0.5, "wrong": 0.2, "coverage": 1.0}, {"threshold": 0.99, "wrong": 0.05, "coverage": 0.4}]
     stored = {
-        "weights": {"coverage": 3.0, "supported": 2.5, "partly": 1.2},
-        "bias": -2.2,
+        "weights": {"coverage": 3.0, "supported": 2.5, "partly": 1.2, "kind": 1.2},
+        "bias": -3.4,
         "threshold": 0.5,
         "curve": curve,
     }

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from rag.generation.quoting import best_quote, says_nothing_new
+
+from .sample import HITS, ask
+
+
+def test_the_sentence_that_speaks_of_the_question_is_quoted() -> None:
+    quote = best_quote("When do unused days expire?", HITS)
+    assert quote is not None and quote.text == "Unused days expire on 31 March." and quote.fits and quote.n == 1
+
+
+def test_a_sentence_without_the_kind_of_fact_that_is_asked_for_does_not_fit() -> None:
+    quote = best_quote("How many interns are entitled to annual leave?", HITS[:1])
+    assert quote is None or not (quote.fits and quote.text.startswith("Interns"))
+
+
+def test_a_name_that_no_source_has_does_not_fit() -> None:
+    quote = best_quote("What is the hotel limit in Bergen?", HITS)
+    assert quote is not None and not quote.fits
+
+
+def test_an_answer_that_repeats_the_question_says_nothing() -> None:
+    assert says_nothing_new("The hotel has a limit in Oslo [1].", "What is the limit of the hotel in Oslo?")
+    assert not says_nothing_new("The limit is 2,150 kroner [1].", "What is the limit of the hotel in Oslo?")
+    assert not says_nothing_new("Yes [1].", "Is there a hotel limit in Oslo?")
+
+
+def test_a_model_that_refuses_what_a_source_plainly_says_is_overruled_by_the_quote() -> None:
+    found = ask("What is the hotel limit in Oslo a night?", "NOT FOUND")
+    assert found.status == "answered" and "2,150 kroner" in found.text and found.citations[0].n == 1
+
+
+def test_a_refusal_about_a_stranger_stands() -> None:
+    assert ask("What is the hotel limit in Bergen?", "NOT FOUND").status == "abstained"
+    assert ask("公司在火星有多少名员工？", "未找到").status == "abstained"
