@@ -29,7 +29,8 @@ export function answerText(answer) {
   const body = h("div.text", {});
   let at = 0;
   for (const sentence of answer.sentences) {
-    const [start, end] = sentence.span;
+    const [start, last] = sentence.span;
+    const end = start + answer.answer.slice(start, last).trimEnd().length; // no line under the space behind it
     if (start < at || end <= start || end > answer.answer.length) continue;
     if (start > at) body.append(...cited(answer.answer.slice(at, start), answer.citations));
     const reason = sentence.reason ? ` — ${sentence.reason}` : "";

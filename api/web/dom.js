@@ -10,8 +10,15 @@ export function h(tag, props = {}, ...children) {
     else if (key in element && typeof value !== "string" && key !== "list") element[key] = value;
     else element.setAttribute(key, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  fill(element, children, true);
   return element;
+}
+
+// Puts children into an element, in the place of what is there; null and false are left out.
+export function fill(element, children, keep = false) {
+  const shown = children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  if (keep) element.append(...shown);
+  else element.replaceChildren(...shown);
 }
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -1,7 +1,7 @@
 // The source beside the answer: the page of a PDF as a picture, or the text around the quote; the quote is highlighted in both.
 
 import { call, picture, Refused } from "./api.js";
-import { h, icon } from "./dom.js";
+import { fill, h, icon } from "./dom.js";
 import { pageLabel, t } from "./i18n.js";
 
 const AROUND = 2500; // characters before and after the quote
@@ -71,13 +71,13 @@ async function showPicture(body, source, facts, page) {
   shown = url;
   const last = Math.max(...facts.pages.map((p) => p.number));
   const go = (to) => () => showPicture(body, source, facts, to);
-  body.replaceChildren(
+  fill(body, [
     h("div.turner", {},
       h("button.quiet", { type: "button", disabled: page <= 1, "aria-label": t("earlier"), onclick: go(page - 1) }, icon("left")),
       h("span", {}, `${page} ${t("of")} ${last}`),
       h("button.quiet", { type: "button", disabled: page >= last, "aria-label": t("later"), onclick: go(page + 1) }, icon("right"))),
     h("img.page", { src: url, alt: `${source.title}, ${pageLabel(page)}` }),
-    onItsPage && h("blockquote", {}, source.quote));
+    onItsPage && h("blockquote", {}, source.quote)]);
   body.scrollTop = 0;
 }
 
@@ -86,10 +86,10 @@ async function showText(body, source) {
   const start = Math.max(0, from - AROUND);
   const piece = await call("GET", address(source, "/text", { start, end: to + AROUND }));
   const column = h("div.document", {}, pieces(piece, from, to));
-  body.replaceChildren(
+  fill(body, [
     piece.start > 0 && more("earlier", () => address(source, "/text", { start: Math.max(0, piece.start - 8000), end: piece.start }), (text) => column.prepend(...text)),
     column,
-    piece.end < piece.characters && more("later", () => address(source, "/text", { start: piece.end, end: piece.end + 8000 }), (text) => column.append(...text)));
+    piece.end < piece.characters && more("later", () => address(source, "/text", { start: piece.end, end: piece.end + 8000 }), (text) => column.append(...text))]);
   (body.querySelector("mark") ?? column).scrollIntoView({ block: "center" });
 }
 

@@ -7,6 +7,7 @@ failing model is the point of many tests.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import time
@@ -44,6 +45,7 @@ from rag.types import (
     SourcesFound,
     TextDelta,
     Timings,
+    Verdict,
 )
 from rag.wiring import Services
 
@@ -79,6 +81,7 @@ class Script:
     prefill: float = 0.0
     error: RagError | None = None
     words_before_error: int = 0
+    verdicts: Sequence[Verdict] = ("supported",)  # of the sentences, the last one for all that follow
     abstain_without_hits: bool = True
     asked: list[AskRequest] = field(default_factory=list)
     active: int = 0
@@ -130,14 +133,13 @@ class ScriptedAnswerer:
             s.cancelled += 1
         text = "".join(said)
         cited = () if refused or not result.hits else (citation(1, result.hits[0]),)
-        verdict = "unsupported" if not cited else "supported"
         yield AnswerDone(
             Answer(
                 request.search.question,
                 "abstained" if refused else "answered",
                 text,
                 cited,
-                (Sentence(text, verdict, tuple(c.n for c in cited), (0, len(text))),) if text and not refused else (),
+                () if refused else sentences(text, s.verdicts),
                 result.hits,
                 Timings(0.0, 0.0, time.monotonic() - begun, 100, 40, len(said)),
                 "toy",
@@ -145,6 +147,14 @@ class ScriptedAnswerer:
                 "cancelled" if stopped else "stop",
             )
         )
+
+
+def sentences(text: str, verdicts: Sequence[Verdict]) -> tuple[Sentence, ...]:
+    spans = [m.span() for m in re.finditer(r"[^.]+\.?", text)]
+    return tuple(
+        Sentence(text[a:b], verdicts[min(i, len(verdicts) - 1)], (1,) if "[1]" in text[a:b] else (), (a, b))
+        for i, (a, b) in enumerate(spans)
+    )
 
 
 def citation(n: int, hit: Hit) -> Citation:
