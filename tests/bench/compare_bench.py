@@ -59,7 +59,7 @@ def company(a: argparse.Namespace) -> None:
     home, docs, golden = a.work / "home", a.work / "corpus", a.work / "golden"
     if not docs.is_dir():
         shutil.copytree(ROOT / "corpus", docs)
-    if not (a.work / "data").is_dir():
+    if not home.is_dir():
         rag(home, "ingest", docs)
     export = adapter(a, home, ["--questions", ROOT / "corpus" / "golden"])
     if not golden.is_dir():
