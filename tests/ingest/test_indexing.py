@@ -15,7 +15,9 @@ from rag.types import IngestReport
 from tests.ingest.samples import zip_of
 from tests.ingest.toy import ToyServices
 
-BOOK = "# Book\n\n" + "\n\n".join(f"## Part {n}\n\n" + f"Paragraph {n} speaks of item number {n * 37}. " * 12 for n in range(20))
+BOOK = "# Book\n\n" + "\n\n".join(
+    f"## Part {n}\n\n" + f"Paragraph {n} speaks of item number {n * 37}. " * 12 for n in range(20)
+)
 
 
 def write(folder: Path, name: str, text: str | bytes) -> Path:
@@ -41,7 +43,11 @@ def test_files_become_documents_with_paths_relative_to_their_root(services: ToyS
     write(docs, "a.md", "# A\n\nOne.")
     write(docs, "sub/b.txt", "Two words.")
     report = run(services, docs)
-    assert sorted(report.added) == ["a.md", "sub/b.txt"] and report.chunks == report.embedded == 2 and report.generation == 1
+    assert (
+        sorted(report.added) == ["a.md", "sub/b.txt"]
+        and report.chunks == report.embedded == 2
+        and report.generation == 1
+    )
     assert set(infos(services)) == {"a.md", "sub/b.txt"} and infos(services)["a.md"].root == str(docs)
 
 

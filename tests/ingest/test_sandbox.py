@@ -36,7 +36,11 @@ def confined(code: str, *, memory: int = 1 << 30) -> str:
 
 def test_a_confined_process_cannot_write(tmp_path: Path) -> None:
     target = tmp_path / "x"
-    for code in (f"open({str(target)!r}, 'w').write('x')", f"import os; os.mkdir({str(target)!r})", f"import os; os.rename('/etc/hostname', {str(target)!r})"):
+    for code in (
+        f"open({str(target)!r}, 'w').write('x')",
+        f"import os; os.mkdir({str(target)!r})",
+        f"import os; os.rename('/etc/hostname', {str(target)!r})",
+    ):
         assert "Error" in confined(code)
     assert not target.exists()
 

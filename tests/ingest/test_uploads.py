@@ -62,7 +62,13 @@ def test_a_file_with_the_bytes_of_an_upload_does_not_take_it_over(services: ToyS
 
 @pytest.mark.parametrize(
     ("name", "safe"),
-    [("a.md", "a.md"), ("../../etc/passwd", "passwd"), ("C:\\x\\y.pdf", "y.pdf"), ("new\nline.md", "new line.md"), ("x" * 300 + ".pdf", "x" * 187 + ".pdf")],
+    [
+        ("a.md", "a.md"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\x\\y.pdf", "y.pdf"),
+        ("new\nline.md", "new line.md"),
+        ("x" * 300 + ".pdf", "x" * 187 + ".pdf"),
+    ],
 )
 def test_names_are_made_safe(name: str, safe: str) -> None:
     assert safe_name(name) == safe

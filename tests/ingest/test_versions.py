@@ -16,7 +16,10 @@ def made(path: str, title: str, text: str, root: str = "/r") -> Fingerprint:
 
 
 def test_of_two_years_the_later_is_newest() -> None:
-    old, new = made("pump-2024.md", "Pump manual", BODY.format(900, 30)), made("pump-2026.md", "Pump manual", BODY.format(1100, 45))
+    old, new = (
+        made("pump-2024.md", "Pump manual", BODY.format(900, 30)),
+        made("pump-2026.md", "Pump manual", BODY.format(1100, 45)),
+    )
     assert superseded([old, new]) == {"pump-2024.md": "pump-2026.md"}
 
 
@@ -63,7 +66,10 @@ def test_of_three_versions_both_older_ones_point_to_the_newest() -> None:
 
 def test_copies_of_one_text_have_one_that_is_shown_whatever_the_format() -> None:
     text = OTHER + " " + BODY.format(5, 6)
-    prints = [made("export/guide (1).pdf", "Guide", text.replace(". ", ".\n\n")), made("guide.docx", "Visitor guide", text)]
+    prints = [
+        made("export/guide (1).pdf", "Guide", text.replace(". ", ".\n\n")),
+        made("guide.docx", "Visitor guide", text),
+    ]
     assert superseded(prints) == {"export/guide (1).pdf": "guide.docx"}
 
 
@@ -86,7 +92,12 @@ def test_a_fingerprint_survives_its_json() -> None:
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("Pump_Manual_v2", "pump manual"), ("leave-2024 (final)", "leave"), ("minutes-2026-04", "minutes 2026 04"), ("休假管理办法2026", "休假管理办法")],
+    [
+        ("Pump_Manual_v2", "pump manual"),
+        ("leave-2024 (final)", "leave"),
+        ("minutes-2026-04", "minutes 2026 04"),
+        ("休假管理办法2026", "休假管理办法"),
+    ],
 )
 def test_family_keys(name: str, key: str) -> None:
     assert family_key(name) == key

@@ -25,7 +25,9 @@ class ToyFields:
     def __init__(self) -> None:
         self.embedded: list[str] = []
 
-    def embed(self, chunks: Sequence[Chunk], progress: Callable[[int], None] | None = None) -> dict[str, tuple[Any, Any]]:
+    def embed(
+        self, chunks: Sequence[Chunk], progress: Callable[[int], None] | None = None
+    ) -> dict[str, tuple[Any, Any]]:
         self.embedded += [c.text for c in chunks]
         rows = np.zeros((len(chunks), DIM), np.float32)
         for row, c in zip(rows, chunks, strict=True):
