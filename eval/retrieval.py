@@ -97,7 +97,7 @@ def by_label(queries: Sequence[Query], ranked: Sequence[Ranked], seed: int = 0) 
 def comparisons(runs: Mapping[str, Sequence[Ranked]], metric: str = "ndcg@10", seed: int = 0) -> list[dict[str, Any]]:
     """Each run against the one named before it: paired difference, 95 % bootstrap interval, p corrected for their number."""
     names = list(runs)
-    found = []
+    found: list[dict[str, Any]] = []
     for before, after in pairwise(names):
         c = compare([r.scores[metric] for r in runs[after]], [r.scores[metric] for r in runs[before]], seed)
         found.append(

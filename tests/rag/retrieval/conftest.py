@@ -53,7 +53,12 @@ class WordEmbedder:
 
 def document(path: str, text: str, **facts: Any) -> Document:
     """A document of one paragraph."""
-    known: dict[str, Any] = {"title": "", "root": "/r", "content_hash": sha256(text.encode()).hexdigest(), "language": detect(text)}
+    known: dict[str, Any] = {
+        "title": "",
+        "root": "/r",
+        "content_hash": sha256(text.encode()).hexdigest(),
+        "language": detect(text),
+    }
     return Document(id=f"d-{path}", text=text, path=path, **{**known, **facts})
 
 

@@ -26,7 +26,7 @@ def test_an_identifier_weighs_more_and_is_to_be_found_as_it_stands() -> None:
 
 
 def test_a_quoted_phrase_is_to_be_found_as_it_stands() -> None:
-    assert understand('where is “Total Revenue” stated').exact == ("total revenue",)
+    assert understand("where is “Total Revenue” stated").exact == ("total revenue",)
 
 
 def test_years_are_no_identifiers() -> None:

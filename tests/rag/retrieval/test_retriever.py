@@ -78,18 +78,21 @@ class TestShelf:
         assert "keyword" not in next(h for h in hits if h.path == "假期.md").stages
 
     def test_a_follow_up_is_searched_with_what_it_is_about(self, retriever: HybridRetriever) -> None:
-        history = (Message("user", "When is the belt of the fan replaced?"), Message("assistant", "Every 300 hours [1]."))
+        history = (
+            Message("user", "When is the belt of the fan replaced?"),
+            Message("assistant", "Every 300 hours [1]."),
+        )
         result = retriever.search(SearchRequest("How often exactly is it done?", history=history))
         assert result.hits[0].path == "fan.md"
         assert result.query == "When is the belt of the fan replaced? How often exactly is it done?"
 
     def test_both_parts_of_a_question_are_found(self, retriever: HybridRetriever) -> None:
-        found = paths(retriever, "How many days of annual leave do I get, and when is the seal of the pump replaced?", k=2)
+        found = paths(
+            retriever, "How many days of annual leave do I get, and when is the seal of the pump replaced?", k=2
+        )
         assert set(found) == {"leave.md", "pump.md"}
 
-    def test_only_some_lists_can_be_searched(
-        self, collection: Collection, fields: Fields, settings: Settings
-    ) -> None:
+    def test_only_some_lists_can_be_searched(self, collection: Collection, fields: Fields, settings: Settings) -> None:
         alone = HybridRetriever(collection, fields, settings, only=frozenset({"keyword"}))
         assert paths(alone, "annual leave") == ["leave.md"]
 
