@@ -30,7 +30,7 @@ HOMES = {
 PREFIX_HOMES = {
     "langchain": {"rag/integrations/langchain.py", "ingest/chunking.py"},
     "langchain_core": {"rag/integrations/langchain.py"},
-    "langchain_text_splitters": {"ingest/chunking.py"},
+    "langchain_text_splitters": {"ingest/chunking.py", "eval/plain_chain.py"},
     "sentence_transformers": {"rag/retrieval/st_embedding.py"},
 }
 

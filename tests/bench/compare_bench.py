@@ -59,13 +59,16 @@ def company(a: argparse.Namespace) -> None:
     home, docs, golden = a.work / "home", a.work / "corpus", a.work / "golden"
     if not docs.is_dir():
         shutil.copytree(ROOT / "corpus", docs)
-    if not home.is_dir():
+    if not (a.work / "ingested").is_file():
         rag(home, "ingest", docs)
+        (a.work / "ingested").touch()
     export = adapter(a, home, ["--questions", ROOT / "corpus" / "golden"])
     if not golden.is_dir():
         count = edit(docs, golden, a.work / "data")
         sys.stderr.write(f"edited {count} documents\n")
+    if not (a.work / "ingested-again").is_file():
         rag(home, "ingest", docs)
+        (a.work / "ingested-again").touch()
     answers(a, home, ["--questions", golden], export)
 
 

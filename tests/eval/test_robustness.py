@@ -1,0 +1,68 @@
+"""RGB's cases and measures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.robustness import correct, documents_at, read_cases
+from eval.robustness_run import Wanted, _probes
+from rag.errors import UsageError
+
+
+def _folder(tmp_path: Path) -> Path:
+    refine = {"id": 0, "query": "Who won?", "answer": ["Ann", "Anne"], "positive": ["Ann won.", "It was Ann."],
+              "negative": ["n1", "n2", "n3", "n4", "n5"]}  # fmt: skip
+    parts = {
+        "id": 0,
+        "query": "谁和何时？",
+        "answer": [["张三"], ["五月", "5月"]],
+        "positive": [["张三赢了"], ["在五月", "五月举行"]],
+        "negative": ["无"],
+    }
+    false = {"id": 0, "query": "Who won?", "answer": "Ann", "fakeanswer": "Bob", "positive": ["Ann won."],
+             "positive_wrong": ["Bob won."], "negative": []}  # fmt: skip
+    for name, row in (("en_refine", refine), ("zh_int", parts), ("en_fact", false)):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_cases_say_which_facts_are_needed(tmp_path: Path) -> None:
+    cases = {c.part: c for c in read_cases(_folder(tmp_path))}
+    assert cases["refine"].facts == (("Ann", "Anne"),)
+    assert cases["int"].facts == (("张三",), ("五月", "5月"))
+    assert cases["fact"].false_answer == "Bob"
+    assert cases["int"].positive[:2] == ("张三赢了", "在五月")
+
+
+def test_every_part_must_be_said(tmp_path: Path) -> None:
+    case = next(c for c in read_cases(_folder(tmp_path)) if c.part == "int")
+    assert correct(case, "张三，5月")
+    assert not correct(case, "张三")
+
+
+@pytest.mark.parametrize(("noise", "good"), [(0.0, 2), (0.6, 2), (0.8, 1), (1.0, 0)])
+def test_noise_is_the_share_without_the_answer(tmp_path: Path, noise: float, good: int) -> None:
+    case = next(c for c in read_cases(_folder(tmp_path)) if c.part == "refine")
+    documents = documents_at(case, noise, 5, seed=1)
+    assert len(documents) == 5
+    assert sum("Ann" in d for d in documents) == good
+    assert documents == documents_at(case, noise, 5, seed=1)
+
+
+def test_every_part_has_its_conditions(tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    probes = _probes(read_cases(folder), Wanted(folder, (0.0, 0.8), 5, None, 0, tmp_path / "out"))
+    assert [p.measure for p in probes] == [
+        "false documents, en", "accuracy at noise 0, en", "accuracy at noise 0.8, en", "refused without an answer, en",
+        "integration at noise 0, zh",
+    ]  # fmt: skip
+
+
+def test_a_folder_without_rgb_and_odd_rates_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no RGB files"):
+        read_cases(tmp_path)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        Wanted(tmp_path, (1.5,), 5, None, 0, tmp_path)
