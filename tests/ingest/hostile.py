@@ -99,8 +99,8 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
     return bytes(out)
 
 
-def bombs(rng: random.Random, secret: Path) -> list[tuple[str, bytes]]:
-    """Files made to exhaust, to escape or to read what they must not."""
+def bombs(rng: random.Random, secret: Path) -> dict[str, Callable[[], bytes]]:
+    """Files made to exhaust, to escape or to read what they must not: name and how to make it."""
     xxe = f'<!DOCTYPE x [<!ENTITY e SYSTEM "file://{secret}">]>'
     net = f'<!DOCTYPE x SYSTEM "http://127.0.0.1:{rng.randrange(20000, 60000)}/x.dtd">'
     laughs = (
@@ -120,43 +120,50 @@ def bombs(rng: random.Random, secret: Path) -> list[tuple[str, bytes]]:
                 {n: package.read(n) if n != "word/document.xml" else document for n in package.namelist()}
             )
 
-    nested = samples.zip_of({"e.md": "deep"})
-    for _ in range(rng.randint(3, 8)):
-        nested = samples.zip_of({"inner.zip": nested})
-    size = rng.choice([30, 60, 120]) * 1_000_000
-    flate = zlib.compress(b"(a) Tj " * (size // 7), 9)
-    return [
-        ("xxe.docx", word(xxe + body % "e")),
-        ("net.docx", word(net + body % "amp")),
-        ("laughs.docx", word(laughs + body % "j")),
-        ("xxe.html", (xxe + "<html><body>&e;</body></html>").encode()),
-        ("laughs.xml", (laughs + "<x>&j;</x>").encode()),
-        ("xxe.epub", samples.epub({"c": f"{xxe}<p>&e;</p>"}, "t")),
-        ("zeros.docx", samples.zip_of({"word/document.xml": b"\0" * size, "[Content_Types].xml": "x"})),
-        ("bomb.zip", samples.zip_of({f"f{i}.txt": b"\0" * 20_000_000 for i in range(rng.randint(5, 30))})),
-        ("many.zip", samples.zip_of({f"{i}.md": "x" for i in range(6_000)})),
-        ("slip.zip", samples.zip_of({"../../escaped.md": "escaped", "/abs.md": "abs", "C:\\x.md": "drive", "ok.md": "fine"})),
-        ("nested.zip", nested),
-        ("flate.pdf", _pdf_page(b"<</Length " + str(len(flate)).encode() + b"/Filter/FlateDecode>>stream\n" + flate + b"\nendstream")),
-        ("loop.pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 1/Kids[2 0 R]>>endobj\ntrailer<</Root 1 0 R>>"),
-        ("count.pdf", b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 2000000000/Kids[]>>endobj\ntrailer<</Root 1 0 R>>"),
-        ("deep.html", b"<div>" * rng.choice([5_000, 200_000]) + b"x"),
-        ("deep.json", b"[" * rng.choice([1_000, 200_000])),
-        ("deep.md", b"> " * rng.choice([1_000, 50_000]) + b"x"),
-        ("stars.md", b"*_" * rng.choice([1_000, 30_000])),
-        ("brackets.md", b"[" * rng.choice([1_000, 30_000])),
-        ("wide.csv", b",".join([b"x"] * rng.choice([10_000, 1_000_000]))),
-        ("nul.txt", b"\0" * 1_000_000),
-        ("line.txt", b"a" * 5_000_000),
-        ("digits.json", b'{"a": ' + b"9" * 100_000 + b"}"),
-        ("wide.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (60_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0" + rng.randbytes(20)),
-        ("lies.pdf", b"PK\x03\x04" + rng.randbytes(2000)),
-        ("lies.docx", b"%PDF-1.4\n" + rng.randbytes(2000)),
-        ("old.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + rng.randbytes(3000)),
-        ("locked.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le") + rng.randbytes(3000)),
-        ("parts.eml", b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\nContent-Type: text/plain\n\nx\n" * 2_000),
-        ("unknown.xyz", rng.randbytes(300)),
-    ]  # fmt: skip
+    def nested() -> bytes:
+        data = samples.zip_of({"e.md": "deep"})
+        for _ in range(rng.randint(3, 8)):
+            data = samples.zip_of({"inner.zip": data})
+        return data
+
+    def flate() -> bytes:
+        packed = zlib.compress(b"(a) Tj " * (rng.choice([5, 20]) * 1_000_000 // 7), 9)
+        return _pdf_page(
+            b"<</Length " + str(len(packed)).encode() + b"/Filter/FlateDecode>>stream\n" + packed + b"\nendstream"
+        )
+
+    return {
+        "xxe.docx": lambda: word(xxe + body % 'e'),
+        "net.docx": lambda: word(net + body % 'amp'),
+        "laughs.docx": lambda: word(laughs + body % 'j'),
+        "xxe.html": lambda: (xxe + '<html><body>&e;</body></html>').encode(),
+        "laughs.xml": lambda: (laughs + '<x>&j;</x>').encode(),
+        "xxe.epub": lambda: samples.epub({'c': f'{xxe}<p>&e;</p>'}, 't'),
+        "zeros.docx": lambda: samples.zip_of({'word/document.xml': b'\x00' * (rng.choice([30, 60, 120]) * 1_000_000), '[Content_Types].xml': 'x'}),
+        "bomb.zip": lambda: samples.zip_of({f'f{i}.txt': b'\x00' * 20000000 for i in range(rng.randint(5, 30))}),
+        "many.zip": lambda: samples.zip_of({f'{i}.md': 'x' for i in range(6000)}),
+        "slip.zip": lambda: samples.zip_of({'../../escaped.md': 'escaped', '/abs.md': 'abs', 'C:\\x.md': 'drive', 'ok.md': 'fine'}),
+        "nested.zip": lambda: nested(),
+        "flate.pdf": lambda: flate(),
+        "loop.pdf": lambda: b'%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 1/Kids[2 0 R]>>endobj\ntrailer<</Root 1 0 R>>',
+        "count.pdf": lambda: b'%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 2000000000/Kids[]>>endobj\ntrailer<</Root 1 0 R>>',
+        "deep.html": lambda: b'<div>' * rng.choice([5000, 200000]) + b'x',
+        "deep.json": lambda: b'[' * rng.choice([1000, 200000]),
+        "deep.md": lambda: b'> ' * rng.choice([1000, 50000]) + b'x',
+        "stars.md": lambda: b'*_' * rng.choice([1000, 30000]),
+        "brackets.md": lambda: b'[' * rng.choice([1000, 30000]),
+        "wide.csv": lambda: b','.join([b'x'] * rng.choice([10000, 1000000])),
+        "nul.txt": lambda: b'\x00' * 1000000,
+        "line.txt": lambda: b'a' * 5000000,
+        "digits.json": lambda: b'{"a": ' + b'9' * 100000 + b'}',
+        "wide.png": lambda: b'\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR' + 60000 .to_bytes(4, 'big') * 2 + b'\x08\x02\x00\x00\x00' + rng.randbytes(20),
+        "lies.pdf": lambda: b'PK\x03\x04' + rng.randbytes(2000),
+        "lies.docx": lambda: b'%PDF-1.4\n' + rng.randbytes(2000),
+        "old.doc": lambda: b'\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1' + rng.randbytes(3000),
+        "locked.docx": lambda: b'\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1' + 'EncryptedPackage'.encode('utf-16-le') + rng.randbytes(3000),
+        "parts.eml": lambda: b'Content-Type: multipart/mixed; boundary=b\n\n' + b'--b\nContent-Type: text/plain\n\nx\n' * 2000,
+        "unknown.xyz": lambda: rng.randbytes(300),
+    }  # fmt: skip
 
 
 def _pdf_page(content: bytes) -> bytes:
@@ -173,7 +180,8 @@ def generate(count: int, seed: int, secret: Path) -> Iterator[Hostile]:
     while made < count:
         good = clean_files(rng)
         batch = [Hostile(n, d, "clean", fact) for n, d, fact in rng.sample(good, 6)]
-        batch += [Hostile(n, d, "bomb") for n, d in rng.sample(bombs(rng, secret), 12)]
+        makers = bombs(rng, secret)
+        batch += [Hostile(n, makers[n](), "bomb") for n in rng.sample(sorted(makers), 12)]
         batch += [Hostile(n, mutate(d, rng), "mutated") for n, d, _ in rng.choices(good, k=36)]
         batch += [Hostile(rng.choice(_ODD_NAMES), b"odd name, plain text", "odd name", "plain text") for _ in range(3)]
         batch += [
