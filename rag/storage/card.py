@@ -9,7 +9,7 @@ from typing import Any
 
 from rag.index.tokenization import TOKENIZER
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)

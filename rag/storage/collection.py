@@ -14,11 +14,12 @@ from typing import Any
 from rag.errors import CollectionLocked, CollectionMismatch, CorruptCollection, StorageFailed
 from rag.index.tokenization import TOKENIZER
 from rag.storage import compaction, sealed, state
-from rag.storage.card import FORMAT_VERSION, Card
+from rag.storage.card import Card
 from rag.storage.database import Database, connect
 from rag.storage.files import Disk
 from rag.storage.layout import COMMIT_LOCK, DATABASE, HEAD, SEGMENTS, WRITER_LOCK
 from rag.storage.locks import exclusive, waiting
+from rag.storage.migration import migrate
 from rag.storage.segments import Segment, SegmentRow, open_segment
 from rag.storage.snapshot import DocumentInfo, Snapshot
 from rag.storage.verification import problems
@@ -67,10 +68,10 @@ class Collection:
         self._old: dict[int, Snapshot] = {}
         self._worker = compaction.Worker(self)
         marked = _marked(folder)
+        self._opened = _inode(folder)
         self.database = connect(folder / DATABASE, create=False)  # for the writer
         try:
             self._reading = connect(folder / DATABASE, create=False)  # its own connection: a commit blocks no reader
-            self.card = self._checked_card(any_tokenizer)
             counter = int(self._reading.value("SELECT value FROM meta WHERE key = 'counter'"))
             identity = self._reading.value("SELECT value FROM meta WHERE key = 'identity'")
             if identity != marked["identity"] or counter < int(marked["counter"]):
@@ -78,6 +79,8 @@ class Collection:
                     f"{folder}: the database is at commit {counter} of {identity}, but commit {marked['counter']} of"
                     f" {marked['identity']} was made; it is not the newest file, restore the collection from a backup"
                 )
+            migrate(self)
+            self.card = self._checked_card(any_tokenizer)
         except BaseException:
             self.database.close()
             raise
@@ -93,6 +96,8 @@ class Collection:
         Raises NotFound for a generation that is not kept, CorruptCollection for damaged files.
         """
         with self._lock:
+            if _inode(self.folder) != self._opened:
+                raise CollectionMismatch(f"collection {self.name}: it was replaced or removed meanwhile; open it again")
             counter = int(self._reading.value("SELECT value FROM meta WHERE key = 'counter'"))
             current = self._current
             if current is None or current.state.counter != counter:
@@ -249,11 +254,6 @@ class Collection:
 
     def _checked_card(self, any_tokenizer: bool) -> Card:
         text = self._reading.value("SELECT value FROM meta WHERE key = 'card'")
-        version = json.loads(text)["format_version"]
-        if version > FORMAT_VERSION:
-            raise CollectionMismatch(
-                f"collection {self.name}: its format is {version}, this program reads up to {FORMAT_VERSION}; update ragbase"
-            )
         card = Card.from_json(text)
         if card.tokenizer != TOKENIZER and not any_tokenizer:
             raise CollectionMismatch(
@@ -266,6 +266,13 @@ class Collection:
 def threads_of(wanted: int) -> int:
     """Threads to search with: `wanted`, or one a core."""
     return wanted or max(1, len(os.sched_getaffinity(0)))
+
+
+def _inode(folder: Path) -> int:
+    try:
+        return (folder / DATABASE).stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def _marked(folder: Path) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def connect(path: Path, *, create: bool = True) -> Database:
     apsw = _apsw()
     new = not path.exists() or path.stat().st_size == 0
     if new and not create:
-        raise StorageFailed(f"{path}: no such database; restore it from a backup")
+        raise CorruptCollection(f"{path}: missing or empty; restore it from a backup")
     with _translated(path):
         connection = apsw.Connection(str(path), vfs="cksmvfs")
         try:

@@ -20,7 +20,7 @@ CREATE INDEX versions_document ON versions (document);
 CREATE TABLE texts (version INTEGER PRIMARY KEY REFERENCES versions, text BLOB NOT NULL, pages TEXT NOT NULL, blocks TEXT NOT NULL);
 CREATE TABLE lives (version INTEGER NOT NULL REFERENCES versions, added INTEGER NOT NULL, removed INTEGER,
   PRIMARY KEY (version, added)) WITHOUT ROWID;
-CREATE INDEX lives_removed ON lives (removed);
+CREATE INDEX lives_alive ON lives (version) WHERE removed IS NULL;
 CREATE TABLE chunks (id INTEGER PRIMARY KEY, version INTEGER NOT NULL REFERENCES versions, start INTEGER NOT NULL,
   stop INTEGER NOT NULL, page INTEGER, heading TEXT NOT NULL, language TEXT NOT NULL, parent_start INTEGER NOT NULL,
   parent_stop INTEGER NOT NULL, content_hash TEXT NOT NULL, text TEXT NOT NULL);

@@ -354,6 +354,30 @@ class TestCards:
             CARD.field("x")
 
 
+class TestMigration:
+    def test_a_collection_of_format_1_is_brought_up_when_opened(self, store_home: Home, collection: Collection) -> None:
+        put(collection, ("a", "violet"))
+        self.make_old(collection)
+        opened = store_home.open("default")
+        assert opened.card.format_version == 2
+        assert opened.database.rows("SELECT name FROM sqlite_schema WHERE name LIKE 'lives_%'") == [("lives_alive",)]
+        assert found(opened, "violet") == {"a"}
+        assert put(opened, ("b", "more")) == 2
+        assert opened.verify() == []
+        opened.close()
+
+    def test_not_while_another_process_writes(self, store_home: Home, collection: Collection) -> None:
+        with collection.writer():
+            self.make_old(collection)
+            with pytest.raises(CollectionLocked, match="from format 1 to 2"):
+                store_home.open("default")
+
+    @staticmethod
+    def make_old(collection: Collection) -> None:
+        collection.database.script("DROP INDEX lives_alive; CREATE INDEX lives_removed ON lives (removed)")
+        collection.database.run("UPDATE meta SET value = json_set(value, '$.format_version', 1) WHERE key = 'card'")
+
+
 class TestHome:
     def test_looking_creates_nothing(self, tmp_path: Path) -> None:
         home = Home(tmp_path / "nowhere")
@@ -374,8 +398,9 @@ class TestHome:
     def test_remove(self, store_home: Home, collection: Collection) -> None:
         with collection.writer(), pytest.raises(CollectionLocked):
             store_home.remove("default")
-        collection.close()
         store_home.remove("default")
+        with pytest.raises(CollectionMismatch, match="open it again"):
+            collection.snapshot()
         assert store_home.names() == []
         with pytest.raises(NotFound):
             store_home.remove("default")
