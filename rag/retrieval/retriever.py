@@ -74,16 +74,17 @@ class HybridRetriever:
         *,
         only: frozenset[str] | None = None,
         ranks: bool = False,
+        reranking: Reranking | None = None,
     ) -> None:
-        """`only` names the lists to search ("keyword" and vector fields), `ranks` fuses by rank instead of by score: both are
-        for measuring the parts. Raises UsageError for a synonyms file that cannot be read. Loads no model."""
+        """`only` names the lists to search ("keyword" and vector fields), `ranks` fuses by rank instead of by score, `reranking`
+        takes the place of what the settings name: all for measuring the parts. Raises UsageError for a synonyms file that cannot be read. Loads no model."""
         self._only = only
         self._ranks = ranks
         self._collection = collection
         self._fields = fields
         self._languages = {f.name: f.languages for f in collection.card.fields}
         self._synonyms = synonyms.load(settings.synonyms)
-        self._reranking: Reranking = open_reranking(settings)
+        self._reranking = reranking if reranking is not None else open_reranking(settings)
 
     def search(self, request: SearchRequest) -> SearchResult:
         """The hits of one generation. Raises NotFound for an unknown generation, UsageError for a filter that cannot be read."""
