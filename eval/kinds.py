@@ -21,7 +21,7 @@ def kinds_of(
     if trained is not None and q.answerable and q.documents:
         learned = [d for d in q.documents if d in trained]
         found.append("in-training fact" if len(learned) == len(q.documents) else "held-out fact")
-        if current is not None and any(trained[d] and d in current and current[d] != trained[d] for d in learned):
+        if current is not None and any(trained[d] and current.get(d, trained[d]) != trained[d] for d in learned):
             found.append("changed after training")
     return tuple(dict.fromkeys(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from dataclasses import asdict
@@ -20,6 +21,7 @@ def register(commands: _SubParsersAction[ArgumentParser]) -> None:
     _register_export(commands)
     check = common(commands.add_parser("parity", help="prove that the served model is the trained one"))
     check.add_argument("--export", type=Path, required=True, metavar="DIR", help="folder of `rag tune export`")
+    check.add_argument("--ollama", metavar="NAME", help="also compare how Ollama renders chats for this model")
     check.set_defaults(run=_parity)
 
 
@@ -197,7 +199,15 @@ def _parity(args: Namespace) -> int:
     from eval.lora.exported import read_export
     from eval.lora.parity_run import check_parity
 
-    result = check_parity(read_export(args.export), _settings(args))
+    export = read_export(args.export)
+    result = check_parity(export, _settings(args))
+    if result.ok and args.ollama:
+        from dataclasses import replace
+
+        from eval.lora.ollama_model import check_template, host_of
+
+        cause = check_template(args.ollama, export, host_of(os.environ.get("OLLAMA_HOST", "")))
+        result = replace(result, ok=not cause, cause=cause)
     if result.ok:
         effect = f"the adapter moves log-probabilities by up to {result.largest_effect:.3f} nats"
         text = (

@@ -51,7 +51,7 @@ class Recipe:
     checkpointing: bool = False
     qlora: bool = False
     patience: int = 3  # validations without a better loss that end the training; 0 = never
-    validate_every: int = 0  # steps; 0 = a fifth of the training
+    validate_every: int = 0  # steps; 0 = a fifth of the training, at least 5
     checkpoint_every: int = 0  # steps; 0 = as validations
 
     def __post_init__(self) -> None:
@@ -160,7 +160,7 @@ def _run(
     """Steps from `progress.step` on, changing the model and `progress`."""
     import torch
 
-    every = recipe.validate_every or max(1, steps // 5)
+    every = recipe.validate_every or max(5, steps // 5)
     save_every = recipe.checkpoint_every or every
     batches = order([len(e.ids) for e in data], recipe.batch, recipe.seed)
     for _ in range(progress.step * recipe.accumulate):

@@ -29,7 +29,10 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = f"# {place} office\n\nThe {place} office opens at {n + 6}:15. The {place} office has {n + 31} desks.\n"
         (docs / f"{place.lower()}.md").write_text(text, encoding="utf-8")
         for k, (question, answer) in enumerate(
-            [(f"When does the {place} office open?", f"{n + 6}:15"), (f"How many desks has the {place} office?", f"{n + 31}")]
+            [
+                (f"When does the {place} office open?", f"{n + 6}:15"),
+                (f"How many desks has the {place} office?", f"{n + 31}"),
+            ]
         ):
             questions.append(
                 {
@@ -51,7 +54,11 @@ def run(work: Path):  # type: ignore[no-untyped-def]
     """Runs a command in the folder's home and demands its exit code."""
 
     def command(*args: object, code: int = 0) -> None:
-        assert main([*map(str, args), "--home", str(work / "home")]) == code
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv(
+                "RAG_ANSWER_TOKENS", "40"
+            )  # the smallest model rambles; what it says is not the point here
+            assert main([*map(str, args), "--home", str(work / "home")]) == code
 
     command("ingest", work / "docs")
     command("tune", "dataset", "--questions", work / "golden.jsonl", "--out", work / "data", "--raft")
@@ -67,7 +74,22 @@ def losses(folder: Path) -> list[float]:
 
 
 def test_interrupted_training_resumes_to_the_same_losses(run, work: Path) -> None:  # type: ignore[no-untyped-def]
-    train = ("tune", "train", "--base", BASE, "--data", work / "data", "--seed", 1, "--batch", 2, "--steps", 4, "--rate", "2e-3")
+    train = (
+        "tune",
+        "train",
+        "--base",
+        BASE,
+        "--data",
+        work / "data",
+        "--seed",
+        1,
+        "--batch",
+        2,
+        "--steps",
+        4,
+        "--rate",
+        "2e-3",
+    )
     run(*train, "--out", work / "b", "--stop-after", 2)
     assert not (work / "b" / "adapter_model.safetensors").exists()
     run(*train, "--out", work / "b")
@@ -97,11 +119,11 @@ def test_parity_passes_and_a_wrong_template_is_named(run, work: Path, capsys: py
 def test_four_arms_give_a_report_and_the_same_one_again(run, work: Path) -> None:  # type: ignore[no-untyped-def]
     reports = []
     for out in ("r1", "r2"):
-        run("eval", "answers", "--questions", work / "golden.jsonl", "--arms", "base,rag,lora,lora+rag,oracle,plain", "--model", BASE,
-            "--lora", work / "x", "--limit", 4, "--seed", 3, "--out", work / out)  # fmt: skip
+        run("eval", "answers", "--questions", work / "golden.jsonl", "--arms", "base,rag,lora,lora+rag,plain", "--model", BASE,
+            "--lora", work / "x", "--limit", 3, "--seed", 3, "--out", work / out)  # fmt: skip
         reports.append(json.loads((work / out / "report.json").read_text(encoding="utf-8")))
     assert timeless(reports[0]) == timeless(reports[1])
-    assert len((work / "r1" / "answers.jsonl").read_text(encoding="utf-8").splitlines()) == 24
+    assert len((work / "r1" / "answers.jsonl").read_text(encoding="utf-8").splitlines()) == 15
     assert any("trained on" in note for note in reports[0]["notes"])
     page = (work / "r1" / "report.html").read_text(encoding="utf-8")
     assert "<svg" in page
@@ -115,7 +137,9 @@ def test_reporting_on_what_was_trained_is_refused(run, work: Path, capsys: pytes
     assert "was trained on these very questions" in capsys.readouterr().err
 
 
-def test_an_adapter_for_another_base_is_refused(run, work: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_adapter_for_another_base_is_refused(
+    run, work: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     import shutil
 
     shutil.copytree(work / "x", tmp_path / "x")
@@ -126,7 +150,9 @@ def test_an_adapter_for_another_base_is_refused(run, work: Path, capsys: pytest.
     assert "trained on other" in capsys.readouterr().err
 
 
-def test_an_adapter_is_refused_to_callers_outside_its_groups(run, work: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_adapter_is_refused_to_callers_outside_its_groups(
+    run, work: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     import shutil
 
     shutil.copytree(work / "x", tmp_path / "x")

@@ -110,7 +110,9 @@ def test_the_modelfile_writes_template_and_stops_out() -> None:
 
 
 def test_a_default_system_message_is_kept() -> None:
-    template = "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}" + CHATML
+    template = (
+        "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}" + CHATML
+    )
     assert "<|im_start|>system\nBe kind.<|im_end|>" in modelfile(template)
 
 
