@@ -15,6 +15,7 @@ from rag.index.tokenization import fold
 from rag.protocols import Vectors
 from rag.retrieval import diversity, explain, fusion, synonyms
 from rag.retrieval.fields import Fields
+from rag.retrieval.page_quality import PageQuality
 from rag.retrieval.pool import DEPTH, KEYWORD, Pool, gather
 from rag.retrieval.query import Query, understand
 from rag.retrieval.reranking import CANDIDATES, Reranking, open_reranking
@@ -83,6 +84,7 @@ class HybridRetriever:
         self._collection = collection
         self._fields = fields
         self._languages = {f.name: f.languages for f in collection.card.fields}
+        self._pages = PageQuality()
         self._synonyms = synonyms.load(settings.synonyms)
         self._reranking = reranking if reranking is not None else open_reranking(settings)
 
@@ -108,7 +110,7 @@ class HybridRetriever:
             found, notes = self._reranked(found, queries[0], snapshot, allowed)
         found = self._without(found, _crowded(found, request.k), losses)
 
-        hits = tuple(self._hit(f, rank, queries, request) for rank, f in enumerate(found[: request.k], 1))
+        hits = tuple(self._hit(f, rank, queries, request, snapshot) for rank, f in enumerate(found[: request.k], 1))
         why_not = None
         if request.why_not is not None:
             why_not = self._why_not(request, snapshot, allowed, fused, found, losses, hits)
@@ -242,7 +244,9 @@ class HybridRetriever:
         gone = {d.position for d in dropped}
         return [f for i, f in enumerate(found) if i not in gone]
 
-    def _hit(self, found: _Found, rank: int, queries: Sequence[Query], request: SearchRequest) -> Hit:
+    def _hit(
+        self, found: _Found, rank: int, queries: Sequence[Query], request: SearchRequest, snapshot: Snapshot
+    ) -> Hit:
         terms: tuple[str, ...] = ()
         if request.explain:
             terms = explain.matched_terms(queries[0].terms, indexed_text(found.chunk))
@@ -252,6 +256,7 @@ class HybridRetriever:
             rank=rank,
             title=found.info.title,
             path=found.info.path,
+            text_score=self._pages.of(found.chunk, found.info, snapshot),
             date=found.info.date,
             stages=found.stages,
             matched_terms=terms,

@@ -13,7 +13,7 @@ from rag.retrieval.fields import Fields
 from rag.retrieval.retriever import HybridRetriever
 from rag.settings import Settings
 from rag.storage.collection import Collection
-from rag.types import Message, SearchRequest
+from rag.types import Chunk, Message, Page, SearchRequest
 
 from .conftest import document
 
@@ -157,6 +157,17 @@ class TestVersions:
             superseded={"d-a-2024.md": "d-a-2026.md"},
         )
         assert paths(retriever, "seal hours", groups=frozenset({"staff"})) == ["a-2024.md"]
+
+
+def test_a_hit_carries_how_well_its_page_was_read(
+    collection: Collection, fields: Fields, retriever: HybridRetriever
+) -> None:
+    scanned = document("scan.pdf", "The seal lasts 900 hours.", pages=(Page(1, (0, 25), text_score=0.4, ocr=True),))
+    chunk = Chunk(-1, scanned.id, scanned.text, (0, 25), page=1)
+    with collection.writer() as writer:
+        writer.put(scanned, [chunk], fields.embed([chunk]))
+        writer.commit("test")
+    assert retriever.search(SearchRequest("seal")).hits[0].text_score == 0.4
 
 
 def test_an_empty_collection_finds_nothing(retriever: HybridRetriever) -> None:
