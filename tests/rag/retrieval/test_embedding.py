@@ -1,6 +1,7 @@
 """One contract for every embedder and engine: the same unit vectors, in order, whatever runs them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,70 +21,74 @@ TEXTS = [
     "Fault code E-19 表示进水口堵塞 (BW-310). ＡＢＣ　全角 ﬁne café",
     "",
     "x",
-    "budget warehouse " * 400,
+    "budget warehouse " * 280,
 ]
 pytestmark = pytest.mark.slow
 
 
+@dataclass(frozen=True)
+class Pair:
+    """An embedder on onnxruntime and the same through sentence-transformers in 32-bit floats, with their vectors of TEXTS."""
+
+    folder: Path
+    ours: OnnxEmbedder
+    other: SentenceTransformersEmbedder
+    ours_rows: np.ndarray
+    other_rows: np.ndarray
+
+
 @pytest.fixture(scope="module", params=NAMES)
-def pair(request: pytest.FixtureRequest, model: Callable[[str], Path]) -> tuple[OnnxEmbedder, Embedder]:
-    """An embedder on onnxruntime and the same through sentence-transformers in 32-bit floats."""
+def pair(request: pytest.FixtureRequest, model: Callable[[str], Path]) -> Pair:
     pytest.importorskip("sentence_transformers")
     entry = find(request.param)
     folder = model(entry.name)
-    other = SentenceTransformersEmbedder(entry.name, folder, encoder=entry.encoder, identity=identity(entry), threads=2)
-    return OnnxEmbedder(entry, folder, threads=2), other
+    ours = OnnxEmbedder(entry, folder, threads=1)
+    other = SentenceTransformersEmbedder(entry.name, folder, encoder=entry.encoder, identity=identity(entry), threads=1)
+    return Pair(folder, ours, other, ours.embed_passages(TEXTS), other.embed_passages(TEXTS))
 
 
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", a, b)
 
 
-def test_two_engines_give_the_same_passages(pair: tuple[OnnxEmbedder, Embedder]) -> None:
-    ours, other = pair
-    assert cosines(ours.embed_passages(TEXTS), other.embed_passages(TEXTS)).min() >= 0.9999
+def test_two_engines_give_the_same_passages(pair: Pair) -> None:
+    assert cosines(pair.ours_rows, pair.other_rows).min() >= 0.9999
 
 
-def test_two_engines_give_the_same_questions(pair: tuple[OnnxEmbedder, Embedder]) -> None:
-    ours, other = pair
-    assert min(float(ours.embed_question(t) @ other.embed_question(t)) for t in TEXTS[:3]) >= 0.9999
+def test_openvino_gives_the_same_passages(pair: Pair) -> None:
+    other = OnnxEmbedder(find(pair.ours.name), pair.folder, threads=1, session="openvino")
+    assert cosines(pair.ours_rows, other.embed_passages(TEXTS)).min() >= 0.9999
 
 
-def test_two_engines_give_the_same_token_vectors(pair: tuple[OnnxEmbedder, Embedder]) -> None:
-    ours, other = pair
-    for question in (False, True):
-        a, b = (e.token_vectors(TEXTS[:4], question=question) for e in (ours, other))
+def test_two_engines_give_the_same_questions(pair: Pair) -> None:
+    assert all(float(pair.ours.embed_question(t) @ pair.other.embed_question(t)) >= 0.9999 for t in TEXTS[1:3])
+
+
+def test_two_engines_give_the_same_token_vectors(pair: Pair) -> None:
+    for question, texts in ((False, TEXTS[:4]), (True, TEXTS[1:2])):
+        a, b = (e.token_vectors(texts, question=question) for e in (pair.ours, pair.other))
         for x, y in zip(a, b, strict=True):
             assert x.shape == y.shape
             assert not len(x) or cosines(x, y).min() >= 0.9999
 
 
-def test_openvino_gives_the_same_passages(pair: tuple[OnnxEmbedder, Embedder]) -> None:
-    ours, _ = pair
-    entry = find(ours.name)
-    other = OnnxEmbedder(entry, Path(ours._engine._folder), threads=2, session="openvino")
-    assert cosines(ours.embed_passages(TEXTS), other.embed_passages(TEXTS)).min() >= 0.9999
-
-
-def test_vectors_are_unit_rows_of_the_stated_dimension(pair: tuple[OnnxEmbedder, Embedder]) -> None:
-    for embedder in pair:
+def test_vectors_are_unit_rows_of_the_stated_dimension(pair: Pair) -> None:
+    for embedder, rows in ((pair.ours, pair.ours_rows), (pair.other, pair.other_rows)):
         assert isinstance(embedder, Embedder)
-        found = embedder.embed_passages(TEXTS)
-        assert found.shape == (len(TEXTS), embedder.dim)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+        assert rows.shape == (len(TEXTS), embedder.dim)
+        assert rows.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
         assert embedder.embed_question("x").shape == (embedder.dim,)
         assert embedder.embed_passages([]).shape == (0, embedder.dim)
 
 
-def test_a_batch_gives_what_single_texts_give(pair: tuple[OnnxEmbedder, Embedder]) -> None:
-    ours, _ = pair
-    single = np.concatenate([ours.embed_passages([t]) for t in TEXTS[:5]])
-    assert cosines(ours.embed_passages(TEXTS)[:5], single).min() >= 0.9999
+def test_a_batch_gives_what_single_texts_give(pair: Pair) -> None:
+    single = np.concatenate([pair.ours.embed_passages([t]) for t in TEXTS[:5]])
+    assert cosines(pair.ours_rows[:5], single).min() >= 0.9999
 
 
-def test_identity_does_not_depend_on_the_engine(pair: tuple[OnnxEmbedder, Embedder]) -> None:
-    assert dict(pair[0].identity) == dict(pair[1].identity)
+def test_identity_does_not_depend_on_the_engine(pair: Pair) -> None:
+    assert dict(pair.ours.identity) == dict(pair.other.identity)
 
 
 def test_a_folder_is_loaded_through_sentence_transformers(model: Callable[[str], Path], settings: Settings) -> None:
@@ -117,7 +122,7 @@ def test_a_cross_encoder_of_a_folder_scores_each_text(tmp_path: Path, model: Cal
 
 
 def test_a_folder_that_holds_no_model_is_named(tmp_path: Path, settings: Settings) -> None:
-    with pytest.raises(ModelUnavailable, match="neither config.json"):
+    with pytest.raises(ModelUnavailable, match="neither config"):
         load_embedder(str(tmp_path), settings)
 
 
