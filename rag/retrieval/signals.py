@@ -1,8 +1,8 @@
 """The built-in reranker: learned weights over cheap signals of the best candidates, no model beside the embedders.
 
-Signals of the 20 best candidates, each standardised over them, are added up with weights that a search over judged public questions found
-(tests/bench/rerank_weights.py fits them and reports on questions and on whole sets that were left out; docs/bench/retrieval.md has the
-figures). It reads the candidates' texts and stored vectors only, so it costs milliseconds where a cross-encoder costs seconds.
+Signals of the 20 best candidates, each standardised over them, are added up. The weights come from random walks over judged public
+questions (tests/bench/rerank_weights.py, which also reports on questions and whole sets that were left out), rounded and drawn towards 0
+where a walk won on one set and lost on another (docs/bench/retrieval.md). It reads the candidates' texts and stored vectors only, so it costs milliseconds where a cross-encoder costs seconds.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Column = NDArray[np.float32]
 NAMES = ("keyword", "own", "across", "feedback", "coverage", "pairs", "window", "context", "length", "fused")
 # By the language of the question, in the order of NAMES.
 WEIGHTS: Mapping[str, tuple[float, ...]] = {
-    "zh": (0.04, 0.0, 0.0, 0.08, 0.0, 0.17, 0.06, 0.0, 0.03, 1.0),
-    "": (0.0, 0.13, 0.18, 0.51, 0.0, 0.04, 0.0, 0.29, 0.18, 1.0),
+    "zh": (0.0, 0.0, 0.0, 0.1, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0),
+    "": (0.0, 0.15, 0.25, 0.4, 0.0, 0.05, 0.0, 0.1, 0.0, 1.0),
 }
 FEEDBACK = 3  # candidates that are taken for relevant
 WINDOW = 40  # tokens
