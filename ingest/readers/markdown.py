@@ -28,6 +28,8 @@ def read(source: Source) -> Iterator[Parsed]:
     builder = TextBuilder(source.limits)
     title = add_markdown(builder, text)
     name = source.name.rsplit(".", 1)[0]
+    if not builder.length:  # a page that is only facts: a redirect, a card
+        builder.block("list", "\n".join(f"{key}: {value}" for key, value in facts.items() if value))
     if not builder.length:
         raise Skip("empty file")
     pick = lambda names: next((facts[n] for n in names if facts.get(n)), None)  # noqa: E731

@@ -21,7 +21,18 @@ def files(start: Path, *roots: Path) -> list[str]:
 
 
 def test_files_come_in_a_stable_order_without_hidden_ones_and_litter(docs: Path) -> None:
-    make(docs, "b.md", "a.md", "sub/c.md", ".git/config", ".hidden.md", "Thumbs.db", "~$memo.docx", "node_modules/x.md", "old.md~")
+    make(
+        docs,
+        "b.md",
+        "a.md",
+        "sub/c.md",
+        ".git/config",
+        ".hidden.md",
+        "Thumbs.db",
+        "~$memo.docx",
+        "node_modules/x.md",
+        "old.md~",
+    )
     assert files(docs) == ["a.md", "b.md", "sub/c.md"]
 
 

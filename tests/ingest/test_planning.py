@@ -20,7 +20,14 @@ def record(path: str, sha: str, size: int = 5, *, seen: int = SEEN, reading: str
     return FileRecord(("/r", path), size, OLD, OLD, seen, sha, {"": ("d-" + path, "h")}, reading=reading)
 
 
-def made(files: list[FoundFile], records: list[FileRecord], hashes: dict[str, str], *, valid: bool = True, again: bool = False) -> tuple[Plan, list[str]]:
+def made(
+    files: list[FoundFile],
+    records: list[FileRecord],
+    hashes: dict[str, str],
+    *,
+    valid: bool = True,
+    again: bool = False,
+) -> tuple[Plan, list[str]]:
     """The plan, and which files had to be hashed."""
     hashed: list[str] = []
 
@@ -29,7 +36,13 @@ def made(files: list[FoundFile], records: list[FileRecord], hashes: dict[str, st
         return hashes.get(file.path)
 
     steps = plan(
-        files, {r.key: r for r in records}, covers=lambda k: True, exists=lambda k: False, digest=digest, valid=lambda r: valid, again=again
+        files,
+        {r.key: r for r in records},
+        covers=lambda k: True,
+        exists=lambda k: False,
+        digest=digest,
+        valid=lambda r: valid,
+        again=again,
     )
     return steps, hashed
 
