@@ -29,8 +29,10 @@ export function answerText(answer) {
   const body = h("div.text", {});
   let at = 0;
   for (const sentence of answer.sentences) {
-    const [start, last] = sentence.span;
-    const end = start + answer.answer.slice(start, last).trimEnd().length; // no line under the space behind it
+    const [first, last] = sentence.span;
+    const text = answer.answer.slice(first, last); // no line under the space around it
+    const start = first + text.length - text.trimStart().length;
+    const end = first + text.trimEnd().length;
     if (start < at || end <= start || end > answer.answer.length) continue;
     if (start > at) body.append(...cited(answer.answer.slice(at, start), answer.citations));
     const reason = sentence.reason ? ` — ${sentence.reason}` : "";

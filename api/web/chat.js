@@ -2,7 +2,7 @@
 
 import { Refused, stream } from "./api.js";
 import { actions, answerText, legend, passages, sourceList } from "./answer.js";
-import { h, icon } from "./dom.js";
+import { fill, h, icon } from "./dom.js";
 import { t } from "./i18n.js";
 
 export function chatView(state) {
@@ -126,9 +126,11 @@ function fail(turn, error, retry) {
   turn.ended = true;
   turn.reply.setAttribute("aria-busy", "false");
   const found = error.details?.search?.hits ?? [];
-  turn.reply.replaceChildren(h("div.failure", { role: "alert" }, h("b", {}, t("failed")), h("p", {}, error.message),
-    retry && h("button", { type: "button", onclick: retry }, t("retry"))));
-  if (found.length) turn.reply.append(h("p", {}, t("modelDown")), passages(found));
+  const again = retry && h("button", { type: "button", onclick: retry }, t("retry"));
+  fill(turn.reply, [
+    h(found.length ? "div.failure.mild" : "div.failure", { role: "alert" },
+      h("b", {}, t(found.length ? "modelDown" : "failed")), h("p", {}, error.message), again),
+    found.length > 0 && passages(found)]);
 }
 
 function grow(field) {

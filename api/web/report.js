@@ -44,9 +44,10 @@ function measures(report) {
 function chart(measure, values) {
   const top = Math.max(1, ...values.map((v) => v.high ?? v.mean));
   const x = (value) => `${(100 * Math.max(0, value)) / top}%`;
-  const bar = (v) => svg("svg", { class: "bar", role: "img", "aria-label": `${v.mean.toFixed(3)}`, width: "100%", height: "14" },
-    svg("rect", { x: "0", y: "3", width: x(v.mean), height: "8", rx: "2", class: "mean" }),
-    ...(typeof v.low === "number" ? [svg("line", { x1: x(v.low), x2: x(v.high), y1: "7", y2: "7", class: "interval" })] : []));
+  const bar = (v) => svg("svg", { class: "bar", role: "img", "aria-label": `${v.mean.toFixed(3)}`, width: "100%", height: "16" },
+    svg("line", { x1: "0", x2: "100%", y1: "8", y2: "8", class: "track" }),
+    ...(typeof v.low === "number" ? [svg("line", { x1: x(v.low), x2: x(v.high), y1: "8", y2: "8", class: "interval" })] : []),
+    svg("circle", { cx: x(v.mean), cy: "8", r: "5", class: "mean" }));
   return h("section.chart", {}, h("h3", {}, measure), h("table", {}, h("tbody", {}, values.map((v) => h("tr", {},
     h("th", { scope: "row" }, v.name), h("td.plot", {}, bar(v)),
     h("td.narrow", {}, v.mean.toFixed(3), typeof v.low === "number" && h("small", {}, ` ${v.low.toFixed(3)} – ${v.high.toFixed(3)}`)),

@@ -1,6 +1,6 @@
 """A server that speaks Ollama's chat protocol and can be told, while it runs, how to fail. Also a program of its own, for load tests:
 
-    python -m tests.api.model_server PORT SECONDS_PER_WORD WORDS
+python -m tests.api.model_server PORT SECONDS_PER_WORD WORDS
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,7 +19,12 @@ _TEMPLATE = "{{ range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_en
 class ModelServer:
     """`fault` is one of None, "silent", "500", "busy", "garbage", "cut", "error line", "missing"."""
 
-    def __init__(self, port: int = 0, seconds: float = 0.0, words: tuple[str, ...] = ("The", "clock", "was", "built", "in", "1874", "[1].")) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        seconds: float = 0.0,
+        words: tuple[str, ...] = ("The", "clock", "was", "built", "in", "1874", "[1]."),
+    ) -> None:
         self.fault: str | None = None
         self.seconds = seconds
         self.words = words
@@ -76,7 +80,15 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             details = {"family": "qwen2", "parameter_size": "0.5B", "quantization_level": "Q4_K_M"}
             if self.path == "/api/tags":
                 models = [] if server.fault == "missing" else [MODEL]
-                self.reply(200, {"models": [{"name": m, "model": m, "size": 1, "digest": "0", "modified_at": _MADE, "details": details} for m in models]})
+                self.reply(
+                    200,
+                    {
+                        "models": [
+                            {"name": m, "model": m, "size": 1, "digest": "0", "modified_at": _MADE, "details": details}
+                            for m in models
+                        ]
+                    },
+                )
             elif self.path == "/api/version":
                 self.reply(200, {"version": "0.24.0"})
             else:
@@ -88,7 +100,17 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 self.reply(404, {"error": f"model '{body.get('model')}' not found"})
             elif self.path == "/api/show":
                 details = {"family": "qwen2", "parameter_size": "0.5B", "quantization_level": "Q4_K_M"}
-                self.reply(200, {"modelfile": "", "parameters": "", "template": _TEMPLATE, "details": details, "model_info": {"general.architecture": "qwen2", "qwen2.context_length": 32768}, "capabilities": ["completion"]})
+                self.reply(
+                    200,
+                    {
+                        "modelfile": "",
+                        "parameters": "",
+                        "template": _TEMPLATE,
+                        "details": details,
+                        "model_info": {"general.architecture": "qwen2", "qwen2.context_length": 32768},
+                        "capabilities": ["completion"],
+                    },
+                )
             elif server.fault == "500":
                 self.reply(500, {"error": "llama runner process has terminated: exit status 2"})
             elif server.fault == "busy":
@@ -130,8 +152,29 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                     self.line({"error": "an error was encountered while running the model: unexpected EOF"})
                     return
                 server.sleep(server.seconds)
-                self.line({"model": MODEL, "created_at": _MADE, "message": {"role": "assistant", "content": word if i == 0 else f" {word}"}, "done": False})
-            self.line({"model": MODEL, "created_at": _MADE, "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop", "prompt_eval_count": 50, "eval_count": len(server.words), "prompt_eval_duration": 1, "eval_duration": 1, "total_duration": 2, "load_duration": 0})
+                self.line(
+                    {
+                        "model": MODEL,
+                        "created_at": _MADE,
+                        "message": {"role": "assistant", "content": word if i == 0 else f" {word}"},
+                        "done": False,
+                    }
+                )
+            self.line(
+                {
+                    "model": MODEL,
+                    "created_at": _MADE,
+                    "message": {"role": "assistant", "content": ""},
+                    "done": True,
+                    "done_reason": "stop",
+                    "prompt_eval_count": 50,
+                    "eval_count": len(server.words),
+                    "prompt_eval_duration": 1,
+                    "eval_duration": 1,
+                    "total_duration": 2,
+                    "load_duration": 0,
+                }
+            )
 
         def line(self, value: dict[str, Any]) -> None:
             data = json.dumps(value).encode() + b"\n"

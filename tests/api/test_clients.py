@@ -47,7 +47,10 @@ def test_openai_client_asks(client: openai.OpenAI) -> None:
 
 def test_openai_client_streams_and_finds_the_citations_in_the_last_chunk(client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(
-        model="any", messages=QUESTION, stream=True, stream_options={"include_usage": True}  # type: ignore[arg-type]
+        model="any",
+        messages=QUESTION,
+        stream=True,
+        stream_options={"include_usage": True},  # type: ignore[arg-type]
     )
     chunks: list[Any] = list(stream)
     said = [c.choices[0].delta.content for c in chunks if c.choices and c.choices[0].delta.content]
@@ -100,15 +103,17 @@ def test_mcp_client_searches_asks_and_reads_what_its_key_may_see(live: Live) -> 
 
     async def talk() -> tuple[set[str], str, str, str, bool]:
         headers = {"Authorization": f"Bearer {live.key}"}  # type: ignore[attr-defined]
-        async with create_mcp_http_client(headers=headers) as http:
-            async with Client(streamable_http_client(f"{live.url}/mcp", http_client=http)) as session:
-                tools = {t.name for t in (await session.list_tools()).tools}
-                found = await session.call_tool("search", {"question": "tower"})
-                answer = await session.call_tool("ask", {"question": "When was the tower clock built?"})
-                text = await session.call_tool("read_document", {"document": "clock"})
-                hidden = await session.call_tool("read_document", {"document": "vault"})
-                first = [r.content[0].text for r in (found, answer, text)]  # type: ignore[union-attr]
-                return tools, first[0], first[1], first[2], bool(hidden.is_error)
+        async with (
+            create_mcp_http_client(headers=headers) as http,
+            Client(streamable_http_client(f"{live.url}/mcp", http_client=http)) as session,
+        ):
+            tools = {t.name for t in (await session.list_tools()).tools}
+            found = await session.call_tool("search", {"question": "tower"})
+            answer = await session.call_tool("ask", {"question": "When was the tower clock built?"})
+            text = await session.call_tool("read_document", {"document": "clock"})
+            hidden = await session.call_tool("read_document", {"document": "vault"})
+            first = [r.content[0].text for r in (found, answer, text)]  # type: ignore[union-attr]
+            return tools, first[0], first[1], first[2], bool(hidden.is_error)
 
     tools, found, answer, text, refused = asyncio.run(talk())
     assert {"search", "ask", "read_document", "list_documents"} == tools
@@ -131,7 +136,9 @@ def test_langchain_chat_answers_in_a_chain(live: Live) -> None:
     from langchain_core.prompts import ChatPromptTemplate
 
     chat = RagChat(url=live.url, key=live.key)  # type: ignore[attr-defined]
-    chain = ChatPromptTemplate.from_messages([("system", "ignored"), ("human", "{question}")]) | chat | StrOutputParser()
+    chain = (
+        ChatPromptTemplate.from_messages([("system", "ignored"), ("human", "{question}")]) | chat | StrOutputParser()
+    )
     assert chain.invoke({"question": "When was the tower clock built?"}) == "The answer stands here [1]."
     message = chat.invoke("When was the tower clock built?")
     assert message.response_metadata["citations"][0]["quote"] == "The tower clock was built in 1874."
@@ -158,8 +165,15 @@ def test_an_mcp_client_that_leaves_stops_the_model(tmp_path_factory: pytest.Temp
     home = tmp_path_factory.mktemp("mcp")
     add(home, {"clock.md": "The tower clock was built in 1874."})
     with Live(home, Script(words=["word"] * 600, seconds=0.1)) as live:
-        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "ask", "arguments": {"question": "clock"}}}
-        connection = live.raw("POST", "/mcp", json.dumps(call).encode(), {"Accept": "application/json, text/event-stream"})
+        call = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "ask", "arguments": {"question": "clock"}},
+        }
+        connection = live.raw(
+            "POST", "/mcp", json.dumps(call).encode(), {"Accept": "application/json, text/event-stream"}
+        )
         wait(lambda: live.script.active == 1)
         connection.close()
         assert wait(lambda: live.script.active == 0) < 2

@@ -26,7 +26,9 @@ def test_the_interface_does_what_its_document_says(home: Path, tmp_path: Path) -
     add(home, {"clock.md": "The tower clock was built in 1874."})
     report = home / "reports" / "one" / "report.json"
     report.parent.mkdir(parents=True)
-    report.write_text(json.dumps({"arms": {"rag": {"metrics": {"f1": {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 10}}}}}))
+    report.write_text(
+        json.dumps({"arms": {"rag": {"metrics": {"f1": {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 10}}}}})
+    )
     key = make_key(home, admin=True)
     canvas = Canvas(str(tmp_path / "page.pdf"))
     canvas.drawString(72, 720, "A page.")

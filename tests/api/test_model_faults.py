@@ -27,7 +27,9 @@ class OllamaServices(ToyServices):
         return Services.generator(self)
 
     def answerer(self, name: str | None = None, generator: Any = None) -> GroundedAnswerer:  # type: ignore[override]
-        return GroundedAnswerer(self.collection(name), self.retriever(name), generator or self.generator(), self.settings)
+        return GroundedAnswerer(
+            self.collection(name), self.retriever(name), generator or self.generator(), self.settings
+        )
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +78,15 @@ def test_all_is_well_at_first(live: Live, model: ModelServer) -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_fault_is_a_typed_error_and_passes(live: Live, model: ModelServer, fault: str, types: set[str], stream: bool) -> None:
+def test_a_fault_is_a_typed_error_and_passes(
+    live: Live, model: ModelServer, fault: str, types: set[str], stream: bool
+) -> None:
     recover(live, model)
     model.fault = fault
     begun = time.monotonic()
-    answer = live.client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": ASK["question"]}], "stream": stream})
+    answer = live.client.post(
+        "/v1/chat/completions", json={"messages": [{"role": "user", "content": ASK["question"]}], "stream": stream}
+    )
     # A second without a token is how silence is detected here; everything else is known at once.
     assert time.monotonic() - begun < 3 + (1 if fault == "silent" else 0)
     if answer.status_code == 200:

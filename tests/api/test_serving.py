@@ -77,7 +77,10 @@ def test_a_stop_finishes_the_answer_and_ends_within_seconds(home: Path, tmp_path
 @pytest.mark.slow
 def test_a_stop_cuts_off_what_would_take_too_long(home: Path, tmp_path: Path) -> None:
     add(home, {"clock.md": "The tower clock was built in 1874."})
-    with ModelServer(seconds=0.5, words=("word",) * 200) as model, serving(home, model, tmp_path / "log") as (process, url):
+    with (
+        ModelServer(seconds=0.5, words=("word",) * 200) as model,
+        serving(home, model, tmp_path / "log") as (process, url),
+    ):
         body = {"question": "When was the tower clock built?", "stream": True}
         asking = threading.Thread(target=lambda: httpx.post(f"{url}/ask", json=body, timeout=60))
         asking.start()
@@ -114,15 +117,24 @@ def test_beyond_loopback_a_key_is_needed(home: Path, capsys: pytest.CaptureFixtu
 
 
 def test_an_address_that_is_not_ours_is_said() -> None:
-    with pytest.raises(CannotServe, match="300.0.0.1: no address of this machine"):
+    with pytest.raises(CannotServe, match=r"300\.0\.0\.1: no address of this machine"):
         bind("300.0.0.1", 0)
-    with pytest.raises(CannotServe, match="port 8 on 203.0.113.7 cannot be used|in use"):
+    with pytest.raises(CannotServe, match=r"port 8 on 203\.0\.113\.7 cannot be used"):
         bind("203.0.113.7", 8)
 
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("[::1]", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("example.org", False)],
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("example.org", False),
+    ],
 )
 def test_what_is_loopback(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback

@@ -28,7 +28,9 @@ def events(response: httpx.Response) -> list[tuple[str, Any]]:
     for block in response.text.split("\n\n"):
         lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and not line.startswith(":"))
         if "data" in lines:
-            found.append((lines.get("event", ""), lines["data"] if lines["data"] == "[DONE]" else json.loads(lines["data"])))
+            found.append(
+                (lines.get("event", ""), lines["data"] if lines["data"] == "[DONE]" else json.loads(lines["data"]))
+            )
     return found
 
 
@@ -133,7 +135,9 @@ def test_a_client_that_leaves_stops_the_work(home: Path, path: str, stream: bool
         (StreamBroken("cut"), 502, "stream_broken"),
     ],
 )
-def test_a_model_that_fails_is_said_as_what_it_is_with_the_passages(home: Path, error: Any, status: int, type_: str) -> None:
+def test_a_model_that_fails_is_said_as_what_it_is_with_the_passages(
+    home: Path, error: Any, status: int, type_: str
+) -> None:
     with start(home, Script(error=error)) as live:
         for stream in (False, True):
             answer = live.client.post("/ask", json={**ASK, "stream": stream})
