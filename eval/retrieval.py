@@ -13,7 +13,7 @@ import numpy as np
 from eval.datasets import Query
 from eval.statistics import Interval, compare, holm, interval
 from rag.errors import UsageError
-from rag.types import SearchRequest
+from rag.types import Mode, SearchRequest
 
 if TYPE_CHECKING:
     from rag.protocols import Retriever
@@ -37,15 +37,24 @@ class Ranked:
 Ranking = tuple[tuple[str, ...], float | None]  # document ids, best first; seconds
 
 
-def rank(retriever: Retriever, query: Query, mode: Any, rerank: bool, timed: bool) -> Ranking:
-    """Document ids (the records' ids), best first, and the seconds of a search for TIMED hits if that was asked for."""
-    request = SearchRequest(query.text, k=HITS, mode=mode, rerank=rerank)
-    documents = tuple(dict.fromkeys(h.path for h in retriever.search(request).hits))
-    if not timed:
-        return documents, None
-    started = time.perf_counter()
-    retriever.search(SearchRequest(query.text, k=TIMED, mode=mode, rerank=rerank))
-    return documents, time.perf_counter() - started
+@dataclass(frozen=True)
+class Engine:
+    """What a run searches with."""
+
+    ranking: Retriever
+    timing: Retriever  # the same search, nothing remembered
+    mode: Mode
+    rerank: bool
+
+    def rank(self, query: Query, timed: bool) -> Ranking:
+        """Document ids (the records' ids), best first, and the seconds of a search for TIMED hits if that was asked for."""
+        request = SearchRequest(query.text, k=HITS, mode=self.mode, rerank=self.rerank)
+        documents = tuple(dict.fromkeys(h.path for h in self.ranking.search(request).hits))
+        if not timed:
+            return documents, None
+        started = time.perf_counter()
+        self.timing.search(SearchRequest(query.text, k=TIMED, mode=self.mode, rerank=self.rerank))
+        return documents, time.perf_counter() - started
 
 
 def score(queries: Sequence[Query], rankings: Mapping[str, Ranking]) -> list[Ranked]:
@@ -131,19 +140,15 @@ def _first(query: Query, documents: Sequence[str]) -> int | None:
 
 
 def run_all(
-    queries: Sequence[Query],
-    runs: Sequence[str],
-    retriever: Callable[[str], tuple[Retriever, Any, bool]],
-    progress: Callable[[int], None],
+    queries: Sequence[Query], engines: Mapping[str, Engine], progress: Callable[[int], None]
 ) -> dict[str, list[Ranked]]:
-    """Run name -> a Ranked for each question. `retriever` gives each run's retriever, mode and whether it reranks."""
+    """Run name -> a Ranked for each question."""
+    every = max(1, len(queries) // TIMINGS)
     found: dict[str, list[Ranked]] = {}
-    for name in runs:
-        engine, mode, rerank = retriever(name)
+    for name, engine in engines.items():
         rankings = {}
-        every = max(1, len(queries) // TIMINGS)
         for number, query in enumerate(queries):
-            rankings[query.id] = rank(engine, query, mode, rerank, timed=number % every == 0)
+            rankings[query.id] = engine.rank(query, timed=number % every == 0)
             progress(1)
         found[name] = score(queries, rankings)
     return found

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rag.cli import common, emit
 from rag.settings import Settings
 
 if TYPE_CHECKING:
-    from rag.protocols import Retriever
+    from eval.retrieval import Engine
+    from rag.protocols import Vectors
+    from rag.retrieval.fields import Fields
+    from rag.types import Mode
     from rag.wiring import Services
 
 RUNS = "bm25,dense,hybrid,rerank"
@@ -56,8 +59,10 @@ def _run(args: Namespace) -> int:
     collection = pooled_collection(folders, settings)
     settings = settings.with_changes(collection=collection)
     with Services(settings) as services:
+        fields = _remembering(services.fields())
+        engines = {name: _engine(services, fields, name) for name in runs}
         progress = _Progress(len(runs) * len(queries))
-        found = run_all(queries, runs, lambda name: _retriever(services, name), progress.step)
+        found = run_all(queries, engines, progress.step)
         progress.done()
     made = report(found, queries, settings=settings.public(), datasets=names, seed=args.seed)
     write(made, found, queries, args.out)
@@ -65,27 +70,48 @@ def _run(args: Namespace) -> int:
     return 0
 
 
-def _retriever(services: Services, name: str) -> tuple[Retriever, Any, bool]:
-    """The retriever, mode and reranking of a run's name. Raises UsageError for one that is not known."""
-    from eval.retrieval import unknown
+def _engine(services: Services, fields: Fields, name: str) -> Engine:
+    """What a run's name stands for. `fields` are those that remember questions; searches that are timed take the service's own.
+    Raises UsageError for a name that is not known."""
+    from eval.retrieval import Engine, unknown
     from rag.errors import UsageError
     from rag.retrieval.retriever import HybridRetriever
 
-    fixed = {"bm25": "keyword", "dense": "dense", "hybrid": "hybrid", "rerank": "hybrid"}
+    collection, settings = services.collection(), services.settings
+    fixed: dict[str, Mode] = {"bm25": "keyword", "dense": "dense", "hybrid": "hybrid", "rerank": "hybrid"}
     if name in fixed:
-        return services.retriever(), fixed[name], name == "rerank"
-    lists = {"bm25": "keyword"} | {f: f for f in services.collection().card.names}
+        ranking = HybridRetriever(collection, fields, settings)
+        return Engine(ranking, services.retriever(), fixed[name], name == "rerank")
+    lists = {"bm25": "keyword"} | {f: f for f in collection.card.names}
     bad = unknown([name], [*lists, "rrf"])
     if bad:
         raise UsageError(
             f"--runs: {name!r} is no run; take bm25, dense, hybrid, rerank, rrf or lists of {', '.join(lists)}"
         )
-    parts = [p for p in name.split("+") if p != "rrf"]
-    only = frozenset(lists[p] for p in parts) if parts else None
-    retriever = HybridRetriever(
-        services.collection(), services.fields(), services.settings, only=only, ranks="rrf" in name.split("+")
-    )
-    return retriever, "hybrid", False
+    parts = name.split("+")
+    named = frozenset(lists[p] for p in parts if p != "rrf")
+
+    def made(of: Fields) -> HybridRetriever:
+        return HybridRetriever(collection, of, settings, only=named or None, ranks="rrf" in parts)
+
+    return Engine(made(fields), made(services.fields()), "hybrid", False)
+
+
+def _remembering(fields: Fields) -> Fields:
+    """The same fields, embedding each question once however many runs ask it."""
+    from rag.retrieval.fields import Fields
+
+    class Remembering(Fields):
+        def __init__(self) -> None:
+            self.card = fields.card
+            self._asked: dict[tuple[str, str], dict[str, Vectors]] = {}
+
+        def question(self, text: str, language: str) -> dict[str, Vectors]:
+            if (text, language) not in self._asked:
+                self._asked[text, language] = fields.question(text, language)
+            return self._asked[text, language]
+
+    return Remembering()
 
 
 class _Progress:
