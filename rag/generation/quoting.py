@@ -67,7 +67,10 @@ def gives_what_is_asked(answer: str, question: str) -> bool:
     """Whether the answer has a fact of the kind that the question asks for, and says more than the question."""
     said, asked = facts(answer), facts(question)
     denied = bool(said.negated - asked.negated)
-    return denied or (not says_nothing_new(answer, question) and _has(_kind(question), said, asked))
+    # A short answer begins with the name it gives ("Tallinn [1]"): put behind a word, its capital tells that it is one.
+    kind = _kind(question)
+    named = facts(f"it is {answer}") if kind == "name" else said
+    return denied or (not says_nothing_new(answer, question) and _has(kind, named, asked))
 
 
 def _kind(question: str) -> str:

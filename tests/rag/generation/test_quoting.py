@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rag.generation.quoting import best_quote, says_nothing_new
+from rag.generation.quoting import best_quote, gives_what_is_asked, says_nothing_new
 
 from .sample import HITS, ask
 
@@ -34,3 +34,9 @@ def test_a_model_that_refuses_what_a_source_plainly_says_is_overruled_by_the_quo
 def test_a_refusal_about_a_stranger_stands() -> None:
     assert ask("What is the hotel limit in Bergen?", "NOT FOUND").status == "abstained"
     assert ask("公司在火星有多少名员工？", "未找到").status == "abstained"
+
+
+def test_a_one_word_answer_can_be_the_name_that_was_asked_for() -> None:
+    assert gives_what_is_asked("Tallinn [1]", "Which city was chosen for the new warehouse?")
+    assert not gives_what_is_asked("the new warehouse", "Which city was chosen for the new warehouse?")
+    assert not gives_what_is_asked("some days", "How many days of leave are there?")
