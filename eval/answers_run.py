@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 from tqdm import tqdm
 
+from eval.answers_about import about, has_collection
 from eval.answers_html import html
 from eval.answers_report import report
 from eval.answers_tables import markdown, table_csv
@@ -92,12 +89,12 @@ def compare_arms(wanted: Wanted, load: Load) -> dict[str, Any]:
         current = _current(services)
         tags = {q.id: kinds_of(q, export.documents if export else None, current) for q in questions}
         attributed = _attributed(questions, given, services)
-        about = _about(wanted, questions, services, export, notes)
+        facts = about(wanted.arms, wanted.command, questions, services, export, notes)
         if wanted.judge:
             from eval.judging import judged
 
-            about["judge"] = judged(questions, given, services.generator(), wanted.seed)
-    found = report(questions, given, tags, wanted.seed, attributed=attributed, about=about)
+            facts["judge"] = judged(questions, given, services.generator(), wanted.seed)
+    found = report(questions, given, tags, wanted.seed, attributed=attributed, about=facts)
     write(found, wanted.out)
     return found
 
@@ -231,7 +228,7 @@ def _kept(
             "questions": fingerprint(questions),
             "seed": wanted.seed,
             "generator": services.settings.generator,
-            "generation": services.collection().generation if _has_collection(services) else 0,
+            "generation": services.collection().generation if has_collection(services) else 0,
             "adapter": export.digest() if export else None,
             "settings": {
                 k: v for k, v in services.settings.public().items() if k in ("k", "reranker", "source_tokens", "fields")
@@ -260,13 +257,9 @@ def _in_order(wanted: Wanted, questions: Sequence[GoldenQuestion], done: Mapping
     partial.replace(wanted.out / ANSWERS)
 
 
-def _has_collection(services: Services) -> bool:
-    return services.home.exists(services.settings.collection)
-
-
 def _current(services: Services) -> dict[str, str]:
     """Path -> content hash of the collection's documents now."""
-    if not _has_collection(services):
+    if not has_collection(services):
         return {}
     return {d.path: d.content_hash for d in services.collection().snapshot().documents()}
 
@@ -287,69 +280,3 @@ def _attributed(
         oracle = scores(q, given["oracle"][q.id])[METRIC] >= 1 if "oracle" in given else None
         found[q.id] = attribute(q, g, snapshot, retriever, services.settings.k, oracle)
     return found
-
-
-def _about(
-    wanted: Wanted, questions: Sequence[GoldenQuestion], services: Services, export: Export | None, notes: list[str]
-) -> dict[str, Any]:
-    """What the report is made of and on: settings, hashes, machine, costs. Paths of this machine are left out."""
-    about: dict[str, Any] = {
-        "notes": notes,
-        "command": wanted.command,
-        "model": services.settings.generator,
-        "settings": {k: v for k, v in services.settings.public().items() if k not in ("home", "models", "synonyms")},
-        "hashes": {"questions": fingerprint(questions)},
-        "machine": machine(),
-    }
-    if _has_collection(services):
-        collection = services.collection()
-        documents = sorted((d.path, d.content_hash) for d in collection.snapshot().documents())
-        about["hashes"]["documents"] = hashlib.sha256(json.dumps(documents).encode()).hexdigest()
-        about["generation"] = collection.generation
-    if export is not None:
-        keys = ("base", "base_sha256", "rank", "alpha", "quantization", "training", "sha256", "quantization_error")
-        about["adapter"] = {k: export.about.get(k) for k in keys}
-        about["parity"] = json.loads((export.folder / "parity.json").read_text(encoding="utf-8"))
-    about["costs"] = _costs(wanted, services, export)
-    return about
-
-
-def _costs(wanted: Wanted, services: Services, export: Export | None) -> dict[str, Any]:
-    """What it costs each way to make the system know one changed document: measured here, or when the adapter was trained."""
-    found: dict[str, Any] = {}
-    if any(a not in NEEDS_NO_DOCUMENTS for a in wanted.arms):
-        snapshot = services.collection().snapshot()
-        infos = sorted(snapshot.documents(), key=lambda d: (d.chunks, d.path))
-        if infos:
-            middle = infos[len(infos) // 2]
-            chunks = snapshot.document_chunks(middle.document)
-            fields = services.fields()
-            fields.embed(chunks[:1])  # loads the embedders
-            started = time.monotonic()
-            fields.embed(chunks)
-            what = f"embed the {len(chunks)} chunks of a document of median length again"
-            found["rag"] = {"seconds": time.monotonic() - started, "what": what}
-    if export is not None and (export.about.get("training") or {}).get("seconds"):
-        training = export.about["training"]
-        what = f"train the adapter again, {training['steps']} steps, without export and parity check"
-        found["lora"] = {"seconds": training["seconds"], "what": what}
-    return found
-
-
-def machine() -> dict[str, Any]:
-    """The kind of machine, in words."""
-    name = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    except OSError:
-        pass  # not Linux: the platform's own word stays
-    return {
-        "processor": name,
-        "cores": psutil.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }

@@ -43,7 +43,9 @@ def _report(rag: int = 13, lora: int = 2, seconds: float = 2.0) -> dict:  # type
     given = {"rag": _given("rag", rag, seconds), "lora": _given("lora", lora, 0.1)}
     tags = {q.id: kinds_of(q, {"a.md": "1"}, {"a.md": "2"}) for q in QUESTIONS}
     attributed = {"f11": "dense"} if rag < 12 else {}
-    return report(QUESTIONS, given, tags, 1, attributed=attributed, about={"notes": ["n"], "command": "rag eval answers"})
+    return report(
+        QUESTIONS, given, tags, 1, attributed=attributed, about={"notes": ["n"], "command": "rag eval answers"}
+    )
 
 
 def test_metrics_have_a_mean_inside_their_interval_and_count_every_question() -> None:
@@ -58,7 +60,13 @@ def test_metrics_have_a_mean_inside_their_interval_and_count_every_question() ->
 
 
 def test_kinds_follow_the_question_and_the_training() -> None:
-    assert kinds_of(QUESTIONS[0], {"a.md": "1"}, {"a.md": "2"}) == ("all", "fact", "en", "in-training fact", "changed after training")
+    assert kinds_of(QUESTIONS[0], {"a.md": "1"}, {"a.md": "2"}) == (
+        "all",
+        "fact",
+        "en",
+        "in-training fact",
+        "changed after training",
+    )
     assert kinds_of(QUESTIONS[0], {"b.md": "1"}, {}) == ("all", "fact", "en", "held-out fact")
     assert kinds_of(QUESTIONS[-1], {"b.md": "1"}, {}) == ("all", "unanswerable", "zh")
     assert list(by_kind({"1": ("zh", "all"), "2": ("all", "odd")})) == ["all", "zh", "odd"]
