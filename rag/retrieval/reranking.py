@@ -80,6 +80,6 @@ def open_reranking(settings: Settings) -> Reranking:
     def load(name: str) -> Any:
         from rag.retrieval.st_embedding import load_cross_encoder
 
-        return load_cross_encoder(name)
+        return load_cross_encoder(name, settings)
 
     return CrossEncoderReranking(settings.reranker, load)
