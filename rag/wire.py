@@ -28,14 +28,15 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     return found
 
 
-def search_json(result: SearchResult) -> dict[str, Any]:
-    """A search result as the contract has it."""
+def search_json(result: SearchResult, question: str | None = None) -> dict[str, Any]:
+    """A search result as the contract has it; with the `question` that was asked, also the query it became, if that is another."""
     found: dict[str, Any] = {
         "hits": [hit_json(h) for h in result.hits],
         "seconds": round(result.seconds, 4),
         "generation": result.generation,
-        "query": result.query,
     }
+    if question is not None and result.query not in ("", question):
+        found["query"] = result.query
     if result.why_not is not None:
         found["why_not"] = dict(result.why_not)
     if result.notes:

@@ -52,7 +52,7 @@ def run_search(args: Namespace) -> int:
     """Prints the hits of one search."""
     with _services(args) as services:
         result = services.retriever().search(_request(args, args.question))
-    emit(args, search_json(result), _hits_text(result, args.explain))
+    emit(args, search_json(result, args.question), _hits_text(result, args.explain))
     return 0
 
 
