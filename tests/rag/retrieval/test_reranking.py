@@ -37,7 +37,7 @@ def test_the_settings_name_the_reranker(settings: Settings, name: str, kind: typ
 def test_a_cross_encoder_orders_the_list(
     collection: Collection, fields: Fields, settings: Settings, put: Callable[..., None]
 ) -> None:
-    put(*[document(f"{n}.md", "pump " * n + "seal") for n in range(1, 8)])
+    put(*[document(f"{n}.md", "pump seal " + " ".join(f"{w}{n}" for w in "abcdefgh"[:n])) for n in range(1, 8)])
     cross = CrossEncoderReranking("toy", lambda name: ShortestFirst())
     found = HybridRetriever(collection, fields, settings, reranking=cross).search(SearchRequest("pump seal", k=5))
     assert [h.path for h in found.hits] == [f"{n}.md" for n in range(1, 6)]
