@@ -67,19 +67,15 @@ class TrustedHosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            host = hostname(headers.get("host", ""))
-            if not self._trusts(host):
+            host = headers.get("host", "")
+            if not self._trusts(hostname(host)):
                 refusal = error_response(
                     421,
                     "this service does not answer to that Host; the setting allowed_hosts lists those it answers to",
                 )
                 await refusal(scope, receive, send)
                 return
-            origin = headers.get("origin")
-            foreign = origin is not None and not self._trusts(
-                hostname(urlsplit(origin).netloc if "//" in origin else "")
-            )
-            if foreign or headers.get("sec-fetch-site") == "cross-site":
+            if _foreign(headers, host, scope["method"]):
                 refusal = error_response(403, "requests from other sites' pages are not answered")
                 await refusal(scope, receive, send)
                 return
@@ -87,6 +83,15 @@ class TrustedHosts:
 
     def _trusts(self, host: str) -> bool:
         return "*" in self._allowed or host in self._allowed
+
+
+def _foreign(headers: Headers, host: str, method: str) -> bool:
+    """Whether a browser sends this for another site's page. Following a link to here is no harm, anything else is."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        return True
+    link = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
+    return headers.get("sec-fetch-site") == "cross-site" and not link
 
 
 def hostname(netloc: str) -> str:

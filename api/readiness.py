@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from rag.errors import NotFound, RagError
+from rag.protocols import Generator
 from rag.types import Message, SearchRequest
 from rag.wiring import Services
 
@@ -103,13 +104,23 @@ class Readiness:
         try:
             generator = self._services.generator()
             problems = generator.check()
-            if not problems and generate and not self._services.settings.generator.startswith("openai:"):
-                # One token brings the weights into memory, so that the first reader does not wait for them.
-                for _ in generator.stream([Message("user", "Hello")], max_tokens=1):
-                    pass
+            if not problems and generate:
+                self._load(generator)
         except RagError as e:
             return [str(e)]
         return problems
+
+    def _load(self, generator: Generator) -> None:
+        """Brings the weights into memory, so that the first reader does not wait for them."""
+        from rag.generation.answering import Warms
+        from rag.generation.prompting import prefix
+
+        if isinstance(generator, Warms):
+            for question in ("你好", "Hello"):
+                generator.warm(prefix(question))
+        elif not self._services.settings.generator.startswith("openai:"):  # those may cost money
+            for _ in generator.stream([Message("user", "Hello")], max_tokens=1):
+                pass
 
 
 def _judge(search: str, answers: list[str]) -> Ready:

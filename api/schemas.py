@@ -13,9 +13,7 @@ Text = Annotated[
     str, StringConstraints(min_length=1, pattern=r"[^\s\x00-\x20]")
 ]  # something but blanks; its limit: settings
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-Int = Annotated[
-    int, BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)
-]  # JSON's 1.0 is 1
+_WHOLE = BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)  # JSON's 1.0 is 1
 Span = Annotated[list[int], Field(min_length=2, max_length=2)]  # [start, end)
 Group = Annotated[str, StringConstraints(pattern=r"^[^\s,][^,]{0,63}$")]
 
@@ -35,11 +33,11 @@ class SearchBody(_Request):
     """A search."""
 
     question: Text
-    k: Annotated[Int, Field(ge=1, le=200, description="Hits wanted.")] = 10
+    k: Annotated[int, Field(ge=1, le=200, description="Hits wanted."), _WHOLE] = 10
     mode: Literal["hybrid", "dense", "keyword"] = "hybrid"
     rerank: bool = True
     groups: Annotated[list[Group] | None, Field(max_length=50, description="Only narrows what the key may see.")] = None
-    as_of: Annotated[Int | None, Field(ge=0, le=2**53, description="Search this generation.")] = None
+    as_of: Annotated[int | None, Field(ge=0, le=2**53, description="Search this generation."), _WHOLE] = None
     filter: Annotated[
         str,
         Field(
@@ -57,9 +55,9 @@ class AskBody(SearchBody):
     """A question to be answered."""
 
     history: Annotated[list[Turn], Field(max_length=50)] = []
-    max_tokens: Annotated[Int | None, Field(ge=1, le=2048)] = None
+    max_tokens: Annotated[int | None, Field(ge=1, le=2048), _WHOLE] = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
-    seed: Annotated[Int, Field(ge=0, le=2**31 - 1)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1), _WHOLE] = 0
     answer_schema: Annotated[
         dict[str, Any] | None, Field(alias="schema", description="JSON schema that the answer must follow.")
     ] = None
@@ -128,11 +126,11 @@ class ChatBody(_Theirs):
     model: Annotated[str | None, Field(max_length=200, description="Any name: the service has one model.")] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[Int | None, Field(ge=1)] = None
-    max_completion_tokens: Annotated[Int | None, Field(ge=1)] = None
+    max_tokens: Annotated[int | None, Field(ge=1), _WHOLE] = None
+    max_completion_tokens: Annotated[int | None, Field(ge=1), _WHOLE] = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    seed: Int | None = None
-    n: Annotated[Int | None, Field(ge=1, le=1)] = None
+    seed: Annotated[int | None, _WHOLE] = None
+    n: Annotated[int | None, Field(ge=1, le=1), _WHOLE] = None
     response_format: ResponseFormat | None = None
     tools: Annotated[list[Any] | None, Field(max_length=0, description="Tools are not supported.")] = None
     collection: Annotated[Name | None, Field(description="Ours: the collection to answer from.")] = None

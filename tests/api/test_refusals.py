@@ -101,8 +101,10 @@ def test_a_body_that_turns_out_too_large_is_refused(live: Live) -> None:
         ({"Host": "[::1]:1"}, 200),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
-        ({"Origin": "http://localhost:8600"}, 200),
+        ({"Host": "localhost:8600", "Origin": "http://localhost:8600"}, 200),
+        ({"Host": "localhost:8600", "Origin": "http://localhost:3000"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200),
     ],
 )
 def test_foreign_hosts_and_foreign_pages_are_refused(live: Live, headers: dict[str, str], status: int) -> None:

@@ -40,7 +40,9 @@ def test_nothing_is_sent_unless_an_address_is_set() -> None:
     assert type(Exporter.of(Settings(otlp_endpoint="http://127.0.0.1:9"))) is OtlpExporter
 
 
-def test_an_answer_is_a_span_with_a_child_a_stage_and_no_text(home: Path, collector: tuple[str, list[tuple[str, bytes]]]) -> None:
+def test_an_answer_is_a_span_with_a_child_a_stage_and_no_text(
+    home: Path, collector: tuple[str, list[tuple[str, bytes]]]
+) -> None:
     address, got = collector
     add(home, {"clock.md": "The zanzibar clock was built in 1874."})
     with Live(home, otlp_endpoint=address) as live:
