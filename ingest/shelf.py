@@ -47,8 +47,7 @@ class Shelf:
         for key, row in sorted(self.rows.items()):
             if (shard := _shard(key)) in parts:
                 parts[shard][key] = row
-        for shard, rows in sorted(parts.items()):
-            self._collection.set_setting(f"{self._name}.{shard:02d}", rows)
+        self._collection.set_settings({f"{self._name}.{shard:02d}": rows for shard, rows in sorted(parts.items())})
         self._changed.clear()
 
 

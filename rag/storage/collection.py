@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,14 +178,19 @@ class Collection:
 
     def set_setting(self, key: str, value: Any) -> None:
         """Stores a JSON value; None removes it."""
+        self.set_settings({key: value})
+
+    def set_settings(self, values: Mapping[str, Any]) -> None:
+        """Stores several, all or none; None removes one."""
         with self.change():
-            if value is None:
-                self.database.run("DELETE FROM settings WHERE key = ?", (key,))
-            else:
-                self.database.run(
-                    "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                    (key, json.dumps(value, ensure_ascii=False)),
-                )
+            for key, value in values.items():
+                if value is None:
+                    self.database.run("DELETE FROM settings WHERE key = ?", (key,))
+                else:
+                    self.database.run(
+                        "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                        (key, json.dumps(value, ensure_ascii=False)),
+                    )
 
     @contextmanager
     def change(self) -> Iterator[None]:
