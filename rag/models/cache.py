@@ -123,7 +123,7 @@ def _lock(model: Model, folder: Path) -> Iterator[None]:
 def _fetch_from_hub(model: Model, folder: Path, whole: Path) -> None:
     if not hub.reachable(folder):
         raise ModelUnavailable(
-            f"model {model.name}: only the model hub has it, and the hub cannot be reached. Next: copy its folder "
+            f"model {model.hub}: only the model hub has it, and the hub cannot be reached. Next: copy its folder "
             f"({model.hub}) to this machine and give the folder's path instead of the name"
         )
     whole.mkdir(parents=True, exist_ok=True)
