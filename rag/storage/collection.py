@@ -98,9 +98,8 @@ class Collection:
         with self._lock:
             if _inode(self.folder) != self._opened:
                 raise CollectionMismatch(f"collection {self.name}: it was replaced or removed meanwhile; open it again")
-            counter = int(self._reading.value("SELECT value FROM meta WHERE key = 'counter'"))
             current = self._current
-            if current is None or current.state.counter != counter:
+            if current is None or current.state.stamp != state.stamp_of(self._reading):
                 current = self._load(None)
                 self._current = current
                 self._old.clear()

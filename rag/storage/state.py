@@ -21,7 +21,7 @@ class State:
     """One generation, with the groups of now."""
 
     generation: int
-    counter: int  # of commits: equal counters, equal content of the database
+    stamp: str  # of what was read: equal stamps, nothing to read anew
     alive: NDArray[np.bool_]  # (highest version + 1,)
     rights: NDArray[np.int32]  # (highest version + 1,) index into group_sets
     group_sets: tuple[frozenset[str], ...]
@@ -49,7 +49,7 @@ def _seen(groups: frozenset[str]) -> frozenset[str]:
 def load(db: Database, generation: int | None = None) -> State:
     """The state of a generation, the newest when not given. Raises NotFound for one that never was or is no longer kept."""
     with db.reading():
-        counter = int(db.value("SELECT value FROM meta WHERE key = 'counter'"))
+        stamp = stamp_of(db)
         newest = int(db.value("SELECT max(generation) FROM generations"))
         oldest = int(db.value("SELECT value FROM meta WHERE key = 'oldest'"))
         if generation is None:
@@ -73,7 +73,16 @@ def load(db: Database, generation: int | None = None) -> State:
         if alive[version]:
             documents[document] = version
     sets = tuple(frozenset(json.loads(text)) for text in numbers)
-    return State(generation, counter, alive, rights, sets, documents, segments)
+    return State(generation, stamp, alive, rights, sets, documents, segments)
+
+
+def stamp_of(db: Database) -> str:
+    """Changes with every generation and every compaction, and with nothing else."""
+    return str(
+        db.value(
+            "SELECT (SELECT max(generation) FROM generations) || ' ' || coalesce((SELECT group_concat(name) FROM segments), '')"
+        )
+    )
 
 
 def check_generation(generation: int, oldest: int, newest: int) -> None:
