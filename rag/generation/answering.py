@@ -189,7 +189,7 @@ class GroundedAnswerer:
         history = fit_history(request.search.history, HISTORY_TOKENS)
         question = request.search.question
         messages = build(question, read.sources, history)
-        for _ in range(3):
+        for _ in range(7):
             if self._generator.count_tokens(messages) + longest <= self._generator.context_length:
                 return messages, longest
             if history:

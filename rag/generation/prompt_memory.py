@@ -19,7 +19,6 @@ from rag.generation.token_estimate import estimate_tokens
 from rag.types import Hit
 
 _KEPT = 64  # contexts; their states take about 10 MB each at 1.5B
-_NEEDED = 2  # of the new sources, by rank, must be covered before an old context replaces them
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,8 @@ def _beginning_with(
     """A context that starts with the usable sources and adds what `wanted` has beyond them, and the tokens it reuses."""
     old = {s.key: s.source.text for s in usable}
     new = list(zip(wanted.hits, wanted.sources, strict=True))
-    needed = new[:_NEEDED]
-    if whole and all(_covered(old.get(_key(h), ""), s.text) for h, s in needed):
+    texts = {document: " ".join(t for (d, _), t in old.items() if d == document) for document, _ in old}
+    if whole and wanted.core and all(_covered(texts.get(document, ""), text) for document, text in wanted.core):
         tokens = sum(estimate_tokens(s.source.text) for s in usable)
         return _numbered([(found[s.key], s.source) for s in usable]), tokens
     # The longest beginning of which each source is one that the question needs anyway.
@@ -93,8 +92,8 @@ def _beginning_with(
     context = _numbered(pieces)
     while len(context.sources) > len(head) and context.tokens > budget * 1.15:
         context = _numbered(list(zip(context.hits, context.sources, strict=True))[:-1])
-    kept = {_key(h) for h in context.hits}
-    if any(_key(h) not in kept for h, _ in needed):
+    shown = {h.chunk.document: s.text for h, s in zip(context.hits, context.sources, strict=True)}
+    if not all(_covered(shown.get(document, ""), text) for document, text in wanted.core):
         return None, 0
     return context, sum(estimate_tokens(s.source.text) for s in head)
 

@@ -73,6 +73,12 @@ def gives_what_is_asked(answer: str, question: str) -> bool:
     return denied or (not says_nothing_new(answer, question) and _has(kind, named, asked))
 
 
+def has_the_kind_asked_for(sentence: str, question: str) -> bool:
+    """Whether a question that asks for a figure, a date or a name meets one in the sentence; False for other questions."""
+    kind = _kind(question)
+    return bool(kind) and _has(kind, facts(sentence), facts(question))
+
+
 def _kind(question: str) -> str:
     return next((name for name, pattern in _WANTS if pattern.search(fold(question))), "")
 
