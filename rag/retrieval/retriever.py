@@ -86,7 +86,7 @@ class HybridRetriever:
         self._languages = {f.name: f.languages for f in collection.card.fields}
         self._pages = PageQuality()
         self._synonyms = synonyms.load(settings.synonyms)
-        self._reranking = reranking if reranking is not None else open_reranking(settings)
+        self._reranking = reranking if reranking is not None else open_reranking(settings, fields)
 
     def search(self, request: SearchRequest) -> SearchResult:
         """The hits of one generation. Raises NotFound for an unknown generation, UsageError for a filter that cannot be read."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,10 +52,15 @@ def rescored(head: Head, language: str) -> Column:
     for column, weight in zip(columns(head), weights, strict=True):
         if weight:
             total += weight * standard(column)
-    spread = total.std()
+    return on_scale_of(head.fused, total)
+
+
+def on_scale_of(fused: Column, scores: NDArray[np.floating[Any]]) -> Column:
+    """(n,) `scores` with the mean and the deviation of `fused`, so that both can stand in one list; `fused` when they do not differ."""
+    spread = scores.std()
     if spread < 1e-9:
-        return head.fused
-    return (head.fused.mean() + head.fused.std() * (total - total.mean()) / spread).astype(np.float32)
+        return fused
+    return (fused.mean() + fused.std() * (scores - scores.mean()) / spread).astype(np.float32)
 
 
 def columns(head: Head) -> list[Column]:

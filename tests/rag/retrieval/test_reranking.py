@@ -28,10 +28,15 @@ class ShortestFirst:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("auto", SignalReranking), ("none", NoReranking), ("BAAI/bge-reranker-base", CrossEncoderReranking)],
+    [
+        ("auto", SignalReranking),
+        ("late", SignalReranking),
+        ("none", NoReranking),
+        ("BAAI/bge-reranker-base", CrossEncoderReranking),
+    ],
 )
-def test_the_settings_name_the_reranker(settings: Settings, name: str, kind: type) -> None:
-    assert isinstance(open_reranking(replace(settings, reranker=name)), kind)
+def test_the_settings_name_the_reranker(settings: Settings, fields: Fields, name: str, kind: type) -> None:
+    assert isinstance(open_reranking(replace(settings, reranker=name), fields), kind)
 
 
 def test_a_cross_encoder_orders_the_list(

@@ -1,0 +1,59 @@
+"""Late interaction: every word of the question finds its best match among the words of the passage (ColBERT's MaxSim, Khattab & Zaharia 2020).
+
+The token vectors are those of the embedder that holds all languages, so a Chinese question meets English passages word by word, which one
+vector for a whole passage cannot do: that is where it gains most (docs/bench/retrieval.md). They are made when a passage first becomes a
+candidate and kept for a while: stored for every chunk they would be a hundred times the size of the index.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.index.text import indexed_text
+from rag.protocols import Embedder, Vectors
+from rag.types import Chunk
+
+KEPT = 400  # passages whose token vectors are kept: about 60 MB
+
+
+class LateInteraction:
+    """MaxSim of a question and passages. Thread-safe."""
+
+    def __init__(self, embedder: Callable[[], Embedder]) -> None:
+        """`embedder` is asked for when it is first needed."""
+        self._embedder = embedder
+        self._kept: OrderedDict[str, NDArray[np.float16]] = OrderedDict()
+        self._lock = Lock()
+
+    def similarities(self, question: str, chunks: Sequence[Chunk]) -> NDArray[np.float32]:
+        """(n,) mean over the question's tokens of the best cosine with a token of the passage."""
+        asked = self._embedder().token_vectors([question], question=True)[0]
+        return np.array([maxsim(asked, tokens) for tokens in self._passages(chunks)], np.float32)
+
+    def _passages(self, chunks: Sequence[Chunk]) -> list[Vectors]:
+        texts = [indexed_text(c) for c in chunks]
+        with self._lock:
+            known = {t: self._kept[t] for t in texts if t in self._kept}
+        missing = [t for t in dict.fromkeys(texts) if t not in known]
+        if missing:
+            made = self._embedder().token_vectors(missing)
+            known |= {t: v.astype(np.float16) for t, v in zip(missing, made, strict=True)}
+        with self._lock:
+            for text in texts:
+                self._kept[text] = known[text]
+                self._kept.move_to_end(text)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return [known[t].astype(np.float32) for t in texts]
+
+
+def maxsim(question: Vectors, passage: Vectors) -> float:
+    """Mean over the rows of `question` of their best cosine with a row of `passage`; unit rows. 0 when either is empty."""
+    if not len(question) or not len(passage):
+        return 0.0
+    return float((question @ passage.T).max(axis=1).mean())
