@@ -48,7 +48,7 @@ def corpus(folder: Path) -> Iterator[Passage]:
 
 
 def queries(folder: Path, limit: int | None = None) -> list[Query]:
-    """The judged questions; with a limit so many of them, evenly over the file. Raises UsageError."""
+    """The judged questions; with a limit the first so many of them. Raises UsageError."""
     judged = qrels(folder)
     found = []
     for number, row in _rows(_file(folder, "queries.jsonl")):
@@ -61,9 +61,7 @@ def queries(folder: Path, limit: int | None = None) -> list[Query]:
         raise UsageError(
             f"{folder}: no question has a relevant document; check that qrels.tsv uses the ids of queries.jsonl"
         )
-    if limit is not None and limit < len(found):
-        found = [found[i * len(found) // limit] for i in range(limit)]
-    return found
+    return found if limit is None else found[:limit]
 
 
 def qrels(folder: Path) -> dict[str, dict[str, int]]:

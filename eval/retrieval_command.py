@@ -36,7 +36,7 @@ def register(commands: _SubParsersAction[ArgumentParser]) -> None:
         "--dataset", type=Path, required=True, metavar="DIR", help="corpus.jsonl, queries.jsonl, qrels.tsv (.gz)"
     )
     p.add_argument("--runs", default=RUNS, help=f"in the order they are compared (default: {RUNS})")
-    p.add_argument("--limit", type=int, metavar="N", help="this many questions of each set, evenly over the file")
+    p.add_argument("--limit", type=int, metavar="N", help="the first N questions of each set")
     p.add_argument(
         "--pool", default="", metavar="DIR,DIR", help="further data sets whose corpora are searched together with it"
     )
