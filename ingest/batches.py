@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -138,14 +138,30 @@ class Batches:
                 fresh.setdefault(c.content_hash, c)
         if fresh:
             hashes = list(fresh)
-            self._progress.embedding(len(fresh))
-            found = self._fields().embed(list(fresh.values()))
+            found = self._embed(list(fresh.values()))
             for field, (positions, rows) in found.items():
                 for position, row in zip(positions, rows, strict=True):
                     known.setdefault(hashes[int(position)], {})[field] = row
             self.embedded += len(fresh)
-            self._progress.chunks(len(fresh), len(fresh))
         return [known.get(c.content_hash, {}) for c in chunks]
+
+    def _embed(self, chunks: list[Chunk]) -> Mapping[str, tuple[NDArray[np.int64], Vectors]]:
+        """The fields' vectors; progress is told in chunks, though each has a vector in several fields."""
+        fields = self._fields()
+        needed = max(1, fields.vectors_needed(chunks))
+        made = told = 0
+        self._progress.embedding(len(chunks))
+
+        def count(vectors: int) -> None:
+            nonlocal made, told
+            made += vectors
+            done = min(len(chunks), made * len(chunks) // needed)
+            self._progress.chunks(done - told, len(chunks))
+            told = done
+
+        found = fields.embed(chunks, count)
+        self._progress.chunks(len(chunks) - told, len(chunks))
+        return found
 
     def _commit_staged(self) -> None:
         if self._staged:

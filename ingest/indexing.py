@@ -18,7 +18,7 @@ from ingest.identity import document_id
 from ingest.parsed import Limits, Unread
 from ingest.planning import Plan, plan
 from ingest.progress import Progress, Silent
-from ingest.quality import RED
+from ingest.quality import RED, measure
 from ingest.sandbox import Budget, FileResult, SandboxPool
 from rag.errors import NotFound, UsageError
 from rag.settings import Settings
@@ -28,6 +28,7 @@ from rag.types import Document, FailedFile, IngestReport, PageReport
 from rag.wiring import Services
 
 PUBLIC = frozenset({"public"})
+_MEASURED = 200_000  # characters of a document without pages that its score is taken from
 ROOTS = "ingest.roots"  # setting: absolute folders that paths are relative to
 
 
@@ -376,7 +377,10 @@ def workers(settings: Settings) -> int:
 
 
 def red_pages(document: Document) -> list[PageReport]:
-    """The pages of a document that were read badly."""
+    """The pages of a document that were read badly; a document without pages counts as one."""
+    if not document.pages:
+        found = measure(document.text[:_MEASURED])
+        return [PageReport(document.path, 1, found.score, False, 0, found.characters_lost)] if found.score < RED else []
     return [
         PageReport(document.path, p.number, p.text_score, p.ocr, p.tables, p.characters_lost)
         for p in document.pages

@@ -55,6 +55,8 @@ def _body(builder: TextBuilder, message: EmailMessage, attachments: list[tuple[s
             continue
         name = part.get_filename()
         kind = part.get_content_type()
+        if kind.startswith("image/") and part["Content-ID"]:
+            continue  # a logo or signature inside the text
         if name or part.get_content_disposition() == "attachment":
             attachments.append((name or "attachment", _payload(part)))
         elif kind == "text/plain":

@@ -31,6 +31,7 @@ class _Page:
     runs: list[Run] = field(default_factory=list)
     quality: TextQuality = field(default_factory=lambda: TextQuality(1.0, 0))
     ocr: bool = False
+    unread: str = ""  # why a page that is a picture was not read
 
 
 def read(source: Source) -> Iterator[Parsed]:
@@ -86,6 +87,8 @@ def _read_page(pdf: Any, number: int, source: Source) -> _Page:
     scan = visible < _FEW and _has_picture(page)
     if source.ocr == "always" or (source.ocr == "auto" and (scan or (found.quality.score < RED and visible >= _FEW))):
         _read_by_ocr(page, found)
+    elif scan and source.ocr == "never":
+        found.quality, found.unread = TextQuality(0.0, 0), "a scan without text, and OCR is off"
     page.close()
     return found
 
@@ -194,9 +197,9 @@ def _read_by_ocr(page: Any, found: _Page) -> None:
     picture = page.render(scale=scale).to_pil().convert("RGB")
     try:
         lines = read_lines(picture)
-    except Unreadable:
+    except Unreadable as e:  # OCR is not installed
         if not found.runs:
-            found.quality = TextQuality(0.0, 0)
+            found.quality, found.unread = TextQuality(0.0, 0), str(e)
         return
     text = "\n".join(lines.texts)
     quality = measure(text)

@@ -258,3 +258,15 @@ def test_the_home_folder_is_not_a_document(services: ToyServices, docs: Path, tm
     write(docs, "a.md", "One.")
     run(services, docs)
     assert set(run(services, tmp_path).added) == set()
+
+
+def test_a_file_of_garbage_is_listed_as_a_red_page(services: ToyServices, docs: Path) -> None:
+    garbage = "公司员工每年享有带薪年休假十四天，请假须提前三天提出申请并经批准。".encode().decode(
+        "gb18030", errors="replace"
+    )
+    write(docs, "garbled.txt", garbage)
+    write(docs, "clean.txt", "Everybody has fourteen days of leave a year, and asks for it three days ahead.")
+    assert [p.path for p in run(services, docs).red_pages] == ["garbled.txt"]
+    from ingest.page_report import red_pages_below
+
+    assert [p.path for p in red_pages_below([docs], services)] == ["garbled.txt"]

@@ -25,6 +25,9 @@ class ToyFields:
     def __init__(self) -> None:
         self.embedded: list[str] = []
 
+    def vectors_needed(self, chunks: Sequence[Chunk]) -> int:
+        return len(chunks)
+
     def embed(
         self, chunks: Sequence[Chunk], progress: Callable[[int], None] | None = None
     ) -> dict[str, tuple[Any, Any]]:
@@ -35,6 +38,8 @@ class ToyFields:
                 row[blake2b(word.encode(), digest_size=1).digest()[0] % DIM] += 1
             row[0] += 1
             row /= np.linalg.norm(row)
+        if progress:
+            progress(len(chunks))
         return {"toy": (np.arange(len(chunks), dtype=np.int64), rows)}
 
 
