@@ -58,7 +58,7 @@ serve: .venv/.core  ## the service and its page on http://127.0.0.1:8600
 	$(BIN)/rag serve
 
 bench: setup  ## every figure of docs/benchmarks.md
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(PARTS) $(if $(DATA),--data $(DATA)) $(if $(PEER),--peer $(PEER))
 
 crashtest: setup  ## the full count of kills, dropped writes, faults and corruptions
 	$(BIN)/python -m tests.crash --full
