@@ -39,6 +39,7 @@ from rag.types import (
 )
 
 HISTORY_TOKENS = 300
+READ_AHEAD_TOKENS = 500
 DEFAULT_SOURCE_TOKENS = 900  # for servers, whose speed is not known
 
 _ABSTAINED = {
@@ -72,6 +73,13 @@ class Remembers(Protocol):
     """A generator whose model can reuse what it has read."""
 
     memory: PromptMemory
+
+
+@runtime_checkable
+class ReadsAhead(Remembers, Protocol):
+    """A generator that can read what will probably be asked about next, while it is idle."""
+
+    def read_ahead(self, messages: Sequence[Message], done: Callable[[], None]) -> None: ...
 
 
 class GroundedAnswerer:
@@ -121,7 +129,10 @@ class GroundedAnswerer:
             cached_tokens=draft.end.cached_tokens,
             answer_tokens=draft.end.answer_tokens,
         )
-        yield AnswerDone(self._finish(request, asked, result, read, draft, timings, started))
+        done = self._finish(request, asked, result, read, draft, timings, started)
+        if done.status == "answered" and done.finish_reason != "cancelled":
+            self._read_ahead(question, done)
+        yield AnswerDone(done)
 
     def _read(self, asked: str, hits: Sequence[Hit]) -> reading.Context:
         """What the model is shown: chosen for the question, and where it costs nothing, as an earlier prompt began."""
@@ -383,6 +394,17 @@ class GroundedAnswerer:
                     return
 
             Thread(target=load, name="warm", daemon=True).start()
+
+    def _read_ahead(self, question: str, done: Answer) -> None:
+        """Lets an idle model read the cited passages whole: who asked about a document often asks again."""
+        generator = self._generator
+        if not isinstance(generator, ReadsAhead):
+            return
+        cited = [done.hits[c.n - 1] for c in done.citations]
+        rest = [h for h in done.hits if h not in cited and any(h.chunk.document == c.chunk.document for c in cited)]
+        ahead = reading.whole(cited + rest, READ_AHEAD_TOKENS) if cited else None
+        if ahead is not None:
+            generator.read_ahead(build(question, ahead.sources), lambda: generator.memory.remember(ahead))
 
     def _calibration(self) -> Mapping[str, Any] | None:
         stored = self._collection.get_setting("calibration")

@@ -11,10 +11,10 @@ import os
 import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from threading import Event, RLock, Semaphore
+from threading import Event, RLock, Semaphore, Thread
 from typing import Any
 
 import psutil
@@ -28,6 +28,7 @@ from rag.types import GenerationEnd, Message, TextDelta
 # Tokens read between two looks at the cancel flag. 256 tokens take 2.6 s at 100 tokens/s, 128 keep the promise of two seconds
 # down to 64 tokens/s; reading in pieces of 128 costs nothing measurable (tests/bench/answers_bench.py engine).
 PROMPT_BATCH = 128
+READ_AHEAD_AFTER = 1.0  # seconds without a question
 PROMPT_CACHE_MIB = 1024  # KV states of earlier prompts kept in memory: about 120 prompts of 300 tokens at 1.5B
 
 
@@ -57,6 +58,9 @@ class EmbeddedGenerator:
         self._lock = RLock()
         self._turns = Semaphore(parallel)
         self._server: Any = None
+        self._closing = Event()
+        self._answered = 0
+        self._ahead_stopped = Event()
         self._warmed: set[tuple[str, ...]] = set()
         self.memory = PromptMemory()
         self._key = secrets.token_hex(16)
@@ -80,8 +84,31 @@ class EmbeddedGenerator:
             if not messages or key in self._warmed:
                 return
             self._warmed.add(key)
-        for _ in self.stream(messages, max_tokens=1):
+        for _ in self._generate(messages, max_tokens=1, cancel=self._closing):
             pass
+
+    def read_ahead(self, messages: Sequence[Message], done: Callable[[], None]) -> None:
+        """Reads messages when nobody has asked for a moment, so that the next question on them need not wait; `done` is told
+        when they are read whole. Given up at once for a question. A process that has answered only once does not start."""
+        with self._lock:
+            self._interrupt()
+            if self._answered < 2 or self._server is None:
+                return
+            stopped = self._ahead_stopped
+
+            def read() -> None:
+                if stopped.wait(READ_AHEAD_AFTER):
+                    return
+                for event in self._generate(messages, max_tokens=1, cancel=stopped):
+                    if isinstance(event, GenerationEnd) and event.finish_reason != "cancelled":
+                        done()
+
+            Thread(target=read, name="read ahead", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        """Stops reading ahead."""
+        self._ahead_stopped.set()
+        self._ahead_stopped = Event()
 
     def stream(
         self,
@@ -95,6 +122,30 @@ class EmbeddedGenerator:
         cancel: Event | None = None,
     ) -> Iterator[TextDelta | GenerationEnd]:
         """See rag.protocols.Generator."""
+        with self._lock:
+            self._interrupt()
+            self._answered += 1
+        yield from self._generate(
+            messages,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            stop=stop,
+            schema=schema,
+            cancel=cancel,
+        )
+
+    def _generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        stop: Sequence[str] = (),
+        schema: Mapping[str, Any] | None = None,
+        cancel: Event | None = None,
+    ) -> Iterator[TextDelta | GenerationEnd]:
         server = self._load()
         body: dict[str, Any] = {
             "messages": _plain(messages),
@@ -161,8 +212,16 @@ class EmbeddedGenerator:
 
     def close(self) -> None:
         """Frees the model."""
+        self._closing.set()
+        with self._lock:
+            self._interrupt()
+        # A thread that still reads (ahead, or the fixed beginning) stops at its next batch; the library must not go before it.
+        held = [self._turns.acquire(timeout=5) for _ in range(self._parallel)]
         with self._lock:
             self._server = None
+        for got in held:
+            if got:
+                self._turns.release()
 
     def _turn(self, cancel: Event | None) -> _Turn:
         return _Turn(self._turns, cancel)

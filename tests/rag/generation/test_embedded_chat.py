@@ -118,3 +118,21 @@ def test_a_missing_file_and_a_file_that_is_no_model_are_said(tmp_path: Path) -> 
     assert "not a GGUF" in EmbeddedGenerator(bad, "bad").check()[0]
     with pytest.raises(GeneratorFailed, match=r"bad\.gguf"):
         list(EmbeddedGenerator(bad, "bad").stream(ASK, max_tokens=2))
+
+
+def test_an_idle_model_reads_ahead_and_a_question_interrupts_it(
+    generator: EmbeddedGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.generation.embedded_chat.READ_AHEAD_AFTER", 0.05)
+    for _ in range(2):
+        list(generator.stream(ASK, max_tokens=2))
+    sources = [Message("system", "S"), Message("user", "The shelf holds forms and bills. " * 30)]
+    read = Event()
+    generator.read_ahead(sources, read.set)
+    assert read.wait(30)
+    end = _end(list(generator.stream([sources[0], Message("user", sources[1].content + "What?")], max_tokens=2)))
+    assert end.cached_tokens > 0.9 * end.prompt_tokens - 12
+    never = Event()
+    generator.read_ahead([Message("user", "word " * 1800)], never.set)
+    list(generator.stream(ASK, max_tokens=2))
+    assert not never.is_set()
