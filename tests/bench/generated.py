@@ -13,6 +13,7 @@ import numpy as np
 WORDS = 300_000
 TOPICS = 2_000
 TOPIC_WORDS = 400
+REPEAT = 100_000
 LENGTH = 110  # words of a chunk, on average
 
 
@@ -28,9 +29,17 @@ class Texts:
         self.words = np.array([_word(int(r), letters) for r in ranks])
         self._topic_words = rng.integers(200, WORDS, size=(TOPICS, TOPIC_WORDS))
         self._seed = seed
+        self._made: dict[int, str] = {}
 
     def chunk(self, number: int) -> str:
-        """About 110 words."""
+        """About 110 words; they repeat every 100,000 chunks."""
+        number %= REPEAT
+        if number in self._made:
+            return self._made[number]
+        self._made[number] = self._chunk(number)
+        return self._made[number]
+
+    def _chunk(self, number: int) -> str:
         rng = np.random.default_rng((self._seed, number))
         length = int(np.clip(rng.lognormal(np.log(LENGTH) - 0.08, 0.4), 20, 400))
         common = np.searchsorted(self._cumulative, rng.random(length))
