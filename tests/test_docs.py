@@ -71,7 +71,11 @@ def test_the_repository_speaks_of_the_project_alone() -> None:
     own = Path(__file__).resolve()
     forbidden = re.compile(r"/(?:work|root|home/\w+)/\w|pypi\.org|files\.pythonhosted|repo1?\.maven|registry\.npmjs")
     for path in tracked():
-        if path == own or not path.is_file() or path.suffix in {".pdf", ".docx", ".pptx", ".xlsx", ".png", ".safetensors", ".npz"}:
+        if (
+            path == own
+            or not path.is_file()
+            or path.suffix in {".pdf", ".docx", ".pptx", ".xlsx", ".png", ".safetensors", ".npz"}
+        ):
             continue
         found = forbidden.search(path.read_bytes().decode("utf-8", "replace"))
         assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"

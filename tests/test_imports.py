@@ -9,7 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("rag", "ingest", "api", "eval")
-MAY_IMPORT = {"rag": {"rag"}, "ingest": {"rag", "ingest"}, "api": {"rag", "ingest", "api"}, "eval": {"rag", "ingest", "eval"}}
+MAY_IMPORT = {
+    "rag": {"rag"},
+    "ingest": {"rag", "ingest"},
+    "api": {"rag", "ingest", "api"},
+    "eval": {"rag", "ingest", "eval"},
+}
 
 # Inside rag/, a module may import from its own layer and from those before it.
 LAYERS = ("types", "errors", "settings", "protocols", "models", "index", "storage", "retrieval", "generation", "wiring")

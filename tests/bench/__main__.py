@@ -64,7 +64,9 @@ def main() -> int:
         given = {"scratch": scratch, "data": str(args.data or ""), "peer": str(args.peer or "")}
         for name in args.parts or PARTS:
             command = PARTS[name][1]
-            missing = [key for key in ("data", "peer") if not given[key] and any(f"{{{key}}}" in part for part in command)]
+            missing = [
+                key for key in ("data", "peer") if not given[key] and any(f"{{{key}}}" in part for part in command)
+            ]
             if missing:
                 print(f"== {name}: left out, needs {' and '.join('--' + m for m in missing)}", flush=True)
                 continue

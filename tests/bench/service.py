@@ -59,7 +59,12 @@ def served(home: Path, generator: str, model_url: str = "", **settings: object) 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    env = os.environ | {"RAG_HOME": str(home), "RAG_GENERATOR": generator, "OLLAMA_HOST": model_url, "RAG_LOG_LEVEL": "warning"}
+    env = os.environ | {
+        "RAG_HOME": str(home),
+        "RAG_GENERATOR": generator,
+        "OLLAMA_HOST": model_url,
+        "RAG_LOG_LEVEL": "warning",
+    }
     env |= {f"RAG_{k.upper()}": str(v) for k, v in settings.items()}
     process = subprocess.Popen([RAG, "serve", "--port", str(port)], env=env, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
@@ -93,7 +98,10 @@ def model_process(seconds: float, words: int) -> Iterator[str]:
 async def load(home: Path, clients: int, seconds: float) -> None:
     """`clients` chats at any time: who is refused waits as long as it is told to, and asks again."""
     slots, queue = 4, 16
-    with model_process(0.05, 20) as model, served(home, "ollama:test", model, concurrency=slots, queue=queue) as (url, process):
+    with (
+        model_process(0.05, 20) as model,
+        served(home, "ollama:test", model, concurrency=slots, queue=queue) as (url, process),
+    ):
         results: list[tuple[int, float]] = []
         health: list[float] = []
         waiting: list[float] = []
@@ -107,7 +115,9 @@ async def load(home: Path, clients: int, seconds: float) -> None:
                     begun = time.monotonic()
                     answer = await http.post("/v1/chat/completions", json=CHAT | {"stream": number % 2 == 0})
                     whole = answer.status_code == 200 and (number % 2 == 1 or "[DONE]" in answer.text)
-                    results.append((answer.status_code if whole or answer.status_code != 200 else -1, time.monotonic() - begun))
+                    results.append(
+                        (answer.status_code if whole or answer.status_code != 200 else -1, time.monotonic() - begun)
+                    )
                     if answer.status_code == 429:
                         await asyncio.sleep(min(float(answer.headers["retry-after"]), max(0, until - time.monotonic())))
 
@@ -119,7 +129,9 @@ async def load(home: Path, clients: int, seconds: float) -> None:
                         health.append(time.monotonic() - begun)
                         if len(health) % 20 == 0:
                             lines = (await own.get("/metrics")).text.splitlines()
-                            waiting.append(next(float(x.split()[-1]) for x in lines if x.startswith("rag_answers_waiting ")))
+                            waiting.append(
+                                next(float(x.split()[-1]) for x in lines if x.startswith("rag_answers_waiting "))
+                            )
                         await asyncio.sleep(0.1)
 
             await asyncio.gather(watch(), *(client(i) for i in range(clients)))
@@ -127,7 +139,9 @@ async def load(home: Path, clients: int, seconds: float) -> None:
         done = [s for code, s in results if code == 200]
         no = [s for code, s in results if code == 429]
         print(f"{clients} clients, {seconds:.0f} s, {slots} slots, queue of {queue}, a second of words an answer:")
-        print(f"- answered {codes[200]}, refused with 429 {codes[429]}, 5xx {sum(n for c, n in codes.items() if c >= 500)}, cut off {codes[-1]}")
+        print(
+            f"- answered {codes[200]}, refused with 429 {codes[429]}, 5xx {sum(n for c, n in codes.items() if c >= 500)}, cut off {codes[-1]}"
+        )
         print(f"- 429: {shares(no)}; answers: {shares(done)}; /healthz: {shares(health)}")
         print(f"- longest queue seen {max(waiting, default=0):.0f}; memory {process.memory_info().rss / 1e6:.0f} MB")
 
@@ -175,7 +189,10 @@ async def aborts(home: Path, count: int) -> None:
     """`count` clients that leave at a random moment of a 20-second answer."""
     chance = random.Random(1)
     stopped: list[float] = []
-    with ModelServer(seconds=0.05, words=("word",) * 400) as model, served(home, "ollama:test", model.url) as (url, process):
+    with (
+        ModelServer(seconds=0.05, words=("word",) * 400) as model,
+        served(home, "ollama:test", model.url) as (url, process),
+    ):
         host, port = "127.0.0.1", int(url.rpartition(":")[2])
 
         def leave(after: float, stream: bool) -> None:
@@ -198,10 +215,16 @@ async def aborts(home: Path, count: int) -> None:
             leave(chance.uniform(0, 0.6), chance.random() < 0.5)
         after = (process.num_fds(), process.num_threads(), process.memory_info().rss)
         lines = httpx.get(f"{url}/metrics").text.splitlines()
-        busy = {x.split()[0]: float(x.split()[1]) for x in lines if x.startswith(("rag_answers_running ", "rag_answers_waiting "))}
+        busy = {
+            x.split()[0]: float(x.split()[1])
+            for x in lines
+            if x.startswith(("rag_answers_running ", "rag_answers_waiting "))
+        }
     print(f"{count} clients that left, streaming or not, 0 to 0.6 s after they asked:")
     print(f"- the model stopped after {shares(stopped)}")
-    print(f"- open files {before[0]} -> {after[0]}, threads {before[1]} -> {after[1]}, memory {before[2] / 1e6:.0f} -> {after[2] / 1e6:.0f} MB; {busy}")
+    print(
+        f"- open files {before[0]} -> {after[0]}, threads {before[1]} -> {after[1]}, memory {before[2] / 1e6:.0f} -> {after[2] / 1e6:.0f} MB; {busy}"
+    )
 
 
 async def real(home: Path, users: int, seconds: float) -> None:
@@ -216,7 +239,9 @@ async def real(home: Path, users: int, seconds: float) -> None:
                 while time.monotonic() < until:
                     begun = time.monotonic()
                     question = QUESTION if number % 2 else "How high may the pump pressure be?"
-                    answer = await http.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": question}]})
+                    answer = await http.post(
+                        "/v1/chat/completions", json={"messages": [{"role": "user", "content": question}]}
+                    )
                     results.append((answer.status_code, time.monotonic() - begun))
 
             async def watch() -> None:
@@ -229,7 +254,9 @@ async def real(home: Path, users: int, seconds: float) -> None:
             await asyncio.gather(watch(), *(user(i) for i in range(users)))
         codes = Counter(code for code, _ in results)
         print(f"{users} users of the embedded 0.5B model for {seconds:.0f} s:")
-        print(f"- {dict(codes)}; answers: {shares([s for c, s in results if c == 200])}; /healthz: {shares(health)}; memory {process.memory_info().rss / 1e6:.0f} MB")
+        print(
+            f"- {dict(codes)}; answers: {shares([s for c, s in results if c == 200])}; /healthz: {shares(health)}; memory {process.memory_info().rss / 1e6:.0f} MB"
+        )
 
 
 def shares(seconds: Sequence[float]) -> str:

@@ -16,7 +16,19 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert stop.value.code == 0
     shown = capsys.readouterr().out
-    for command in ("ingest", "search", "ask", "chat", "documents", "serve", "keys", "eval", "tune", "models", "doctor"):
+    for command in (
+        "ingest",
+        "search",
+        "ask",
+        "chat",
+        "documents",
+        "serve",
+        "keys",
+        "eval",
+        "tune",
+        "models",
+        "doctor",
+    ):
         assert command in shown
 
 
@@ -42,7 +54,20 @@ def test_wrong_arguments_are_wrong_usage(arguments: list[str], home: Path, capsy
 
 
 def test_building_the_command_line_imports_nothing_heavy() -> None:
-    heavy = "faiss onnxruntime torch transformers xllamacpp fastapi ollama jieba scipy numpy sqlite3 langchain_core".split()
+    heavy = [
+        "faiss",
+        "onnxruntime",
+        "torch",
+        "transformers",
+        "xllamacpp",
+        "fastapi",
+        "ollama",
+        "jieba",
+        "scipy",
+        "numpy",
+        "sqlite3",
+        "langchain_core",
+    ]
     code = f"import sys; from rag.cli import parser; parser(); print([m for m in {heavy!r} if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
