@@ -30,10 +30,8 @@ SETS = ("handbook", "xquad_en", "handbook_zh", "xquad_zh", "cmrc2018")
 def corpus(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Id, title and text of each document."""
     file = folder / "corpus.jsonl"
-    stream = (
-        gzip.open(f"{file}.gz", "rt", encoding="utf-8") if Path(f"{file}.gz").exists() else file.open(encoding="utf-8")
-    )
-    with stream as lines:
+    zipped = Path(f"{file}.gz")
+    with gzip.open(zipped, "rt", encoding="utf-8") if zipped.exists() else file.open(encoding="utf-8") as lines:
         for line in lines:
             d = json.loads(line)
             yield d["id"], d.get("title", ""), d["text"]
