@@ -104,6 +104,7 @@ def _remembering(fields: Fields) -> Fields:
     class Remembering(Fields):
         def __init__(self) -> None:
             self.card = fields.card
+            self.embedders = fields.embedders
             self._asked: dict[tuple[str, str], dict[str, Vectors]] = {}
 
         def question(self, text: str, language: str) -> dict[str, Vectors]:
