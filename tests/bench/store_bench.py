@@ -258,6 +258,7 @@ def main(argv: list[str] | None = None) -> int:
             command += ["--chunks", str(args.chunks), "--queries", str(args.queries)]
             done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
             result[part] = json.loads(done.stdout)
+            sys.stderr.write(f"{part}: {done.stdout}")
         print(json.dumps(result, indent=1))
     return 0
 
