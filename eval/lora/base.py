@@ -1,11 +1,14 @@
 """The model that an adapter is trained on: a GGUF file of the cache, or a folder as the model hub has them.
 
 Home of loading with `transformers`: a GGUF is dequantized to the framework's tensors, so training starts from the very weights that
-are served.
+are served. That takes a minute of processor time for the metadata alone (150,000 tokens, one by one), so it is done once: the
+folder it becomes is kept in the cache of models, its weights in 16-bit floats (their rounding is a tenth of what serving rounds).
 """
 
 from __future__ import annotations
 
+import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +32,7 @@ class Base:
     name: str
     path: Path  # a .gguf file, or a folder
     sha256: str
+    cache: Path  # where the framework's form of a GGUF is kept
 
     @property
     def is_gguf(self) -> bool:
@@ -40,14 +44,14 @@ def find_base(name: str, models: Path) -> Base:
 
     Raises ModelUnavailable, and UsageError for a path that is neither.
     """
-    path = Path(name).expanduser()
+    path, kept = Path(name).expanduser(), Path(models) / ".framework"
     if path.suffix == ".gguf" or path.is_dir():
         if not path.exists():
             raise UsageError(f"{path}: no such file; name a catalog model, a .gguf file or a folder with config.json")
         if path.is_dir() and not (path / "config.json").is_file():
             raise UsageError(f"{path}: no config.json in it, so this is no model folder")
         weights = path if path.is_file() else _weights(path)
-        return Base(path.stem if path.is_file() else path.name, path.absolute(), sha256_of(weights))
+        return Base(path.stem if path.is_file() else path.name, path.absolute(), sha256_of(weights), kept)
     from rag.models.cache import ensure
     from rag.models.catalog import find
 
@@ -55,7 +59,7 @@ def find_base(name: str, models: Path) -> Base:
     if model.role != "generator":
         raise UsageError(f"{name}: this is a {model.role}; an adapter is trained on a generator")
     file = ensure(name, models)
-    return Base(name, file, sha256_of(file))
+    return Base(name, file, sha256_of(file), kept)
 
 
 def _weights(folder: Path) -> Path:
@@ -65,17 +69,59 @@ def _weights(folder: Path) -> Path:
     return found[0]
 
 
+def framework_folder(base: Base) -> Path:
+    """The base as a folder of the framework: its own, or what its GGUF file was converted to (now, when that was not done yet)."""
+    if not base.is_gguf:
+        return base.path
+    require_torch()
+    folder = base.cache / base.sha256[:16]
+    if folder.is_dir():
+        return folder
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    sys.stderr.write(f"{base.name}: reading the GGUF file for training, once\n")
+    base.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=base.cache) as partial, _quiet():
+        whole = Path(partial) / "whole"
+        where, file = str(base.path.parent), base.path.name
+        AutoTokenizer.from_pretrained(where, gguf_file=file).save_pretrained(str(whole))
+        model: Any = AutoModelForCausalLM.from_pretrained(where, gguf_file=file, dtype=torch.float16)
+        _write_model(model, whole)
+        # Another process may have been faster: then its folder stays and this one goes with the temporary one.
+        if not folder.exists():
+            whole.rename(folder)
+    return folder
+
+
+def _write_model(model: Any, folder: Path) -> None:
+    """Weights and configuration as a plain folder. The framework itself refuses to save what it read from a GGUF, though the
+    weights are no longer quantized."""
+    from safetensors.torch import save_file
+
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    tied = model.config.tie_word_embeddings
+    weights = {k: v.contiguous() for k, v in model.state_dict().items() if not (tied and k == "lm_head.weight")}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    model.config.save_pretrained(str(folder))
+
+
+def read_config(base: Base) -> Any:
+    """The base's configuration: sizes and number of layers."""
+    folder = framework_folder(base)
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(str(folder))
+
+
 def read_tokenizer(base: Base) -> PreTrainedTokenizerBase:
     """The base's tokenizer with its chat template."""
-    require_torch()
+    folder = framework_folder(base)
     from transformers import AutoTokenizer
 
     with _quiet():
-        tokenizer: PreTrainedTokenizerBase = (
-            AutoTokenizer.from_pretrained(str(base.path.parent), gguf_file=base.path.name)
-            if base.is_gguf
-            else AutoTokenizer.from_pretrained(str(base.path))
-        )
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder))
     if not tokenizer.chat_template:
         raise UsageError(
             f"{base.name}: it has no chat template, so it is no chat model; take an instruct model as base"
@@ -85,30 +131,23 @@ def read_tokenizer(base: Base) -> PreTrainedTokenizerBase:
 
 def read_model(base: Base, dtype: torch.dtype, *, qlora: bool = False) -> PreTrainedModel:
     """The base in `dtype`, frozen; in 4 bits on the GPU under `qlora`."""
-    require_torch()
+    folder = framework_folder(base)
     import torch
     from transformers import AutoModelForCausalLM
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with _quiet():
         if qlora:
-            return _read_4bit(base, dtype)
-        model: Any = (
-            AutoModelForCausalLM.from_pretrained(str(base.path.parent), gguf_file=base.path.name, dtype=dtype)
-            if base.is_gguf
-            else AutoModelForCausalLM.from_pretrained(str(base.path), dtype=dtype)
-        )
+            return _read_4bit(folder, dtype)
+        model: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype)
     model.requires_grad_(False)
     model.to(device)
     found: PreTrainedModel = model
     return found
 
 
-def _read_4bit(base: Base, dtype: torch.dtype) -> PreTrainedModel:
-    """The base in 4-bit NormalFloat (Dettmers et al. 2023). A GGUF goes through a folder first: the framework quantizes only
-    what it reads from safetensors."""
-    import tempfile
-
+def _read_4bit(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """The base in 4-bit NormalFloat (Dettmers et al. 2023)."""
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -119,13 +158,10 @@ def _read_4bit(base: Base, dtype: torch.dtype) -> PreTrainedModel:
     config = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )
-    if not base.is_gguf:
-        return AutoModelForCausalLM.from_pretrained(str(base.path), quantization_config=config, device_map="cuda")
-    with tempfile.TemporaryDirectory() as folder:
-        AutoModelForCausalLM.from_pretrained(
-            str(base.path.parent), gguf_file=base.path.name, dtype=dtype
-        ).save_pretrained(folder)
-        return AutoModelForCausalLM.from_pretrained(folder, quantization_config=config, device_map="cuda")
+    found: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        str(folder), quantization_config=config, device_map="cuda"
+    )
+    return found
 
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], template: str | None = None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.lora.base import Base
 from eval.lora.exported import ABOUT, TRAINED, Export, read_export
-from eval.lora.gguf_adapter import Quantization, chat_template, read_adapter, write_adapter, write_merged
+from eval.lora.gguf_adapter import Quantization, chat_template, open_base, read_adapter, write_adapter, write_merged
 from eval.lora.modelfile import modelfile
 from rag.errors import UsageError
 from rag.models.hashing import sha256_of
@@ -34,15 +34,16 @@ def export(adapter: Path, base: Base, gguf: Path, out: Path, quantization: Quant
         raise UsageError(
             f"{adapter}: it was trained on {training['base']}, not on {base.name}; use --base {training['base']}"
         )
-    matrices = read_adapter(adapter, gguf)
+    reader = open_base(gguf)
+    matrices = read_adapter(adapter, reader)
     out.mkdir(parents=True, exist_ok=True)
     (out / ABOUT).unlink(missing_ok=True)
     (out / "parity.json").unlink(missing_ok=True)
     groups = training.get("groups") or [["public"]]
     facts = {"ragbase.base_sha256": base.sha256, "ragbase.groups": json.dumps(groups)}
     write_adapter(matrices, out / "adapter.gguf", facts)
-    loss = write_merged(matrices, gguf, out / "model.gguf", quantization, facts)
-    served_template = chat_template(gguf)
+    loss = write_merged(matrices, reader, out / "model.gguf", quantization, facts)
+    served_template = chat_template(reader)
     (out / "Modelfile").write_text(modelfile(served_template), encoding="utf-8")
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         shutil.copyfile(adapter / name, out / name)

@@ -52,9 +52,15 @@ class Adapter:
         return self.alpha / self.rank
 
 
-def read_adapter(folder: Path, base: Path) -> Adapter:
-    """The adapter of a PEFT folder, for the GGUF file `base`. Raises UsageError when the two do not fit."""
+def open_base(file: Path) -> GGUFReader:
+    """The GGUF file of a base, read for the functions below; reading takes seconds, so it is done once."""
     from gguf import GGUFReader
+
+    return GGUFReader(file)
+
+
+def read_adapter(folder: Path, reader: GGUFReader) -> Adapter:
+    """The adapter of a PEFT folder, for the base in `reader`. Raises UsageError when the two do not fit."""
     from safetensors.numpy import load_file
 
     try:
@@ -66,12 +72,9 @@ def read_adapter(folder: Path, base: Path) -> Adapter:
         ) from e
     if config.get("peft_type") != "LORA":
         raise UsageError(f"{folder}: a {config.get('peft_type')} adapter cannot be exported; only LORA can")
-    reader = GGUFReader(base)
     architecture = str(_field(reader, "general.architecture"))
     if architecture not in ARCHITECTURES:
-        raise UsageError(
-            f"{base.name}: adapters for the architecture {architecture} cannot be exported, only {ARCHITECTURES}"
-        )
+        raise UsageError(f"adapters for the architecture {architecture} cannot be exported, only {ARCHITECTURES}")
     heads = int(_field(reader, f"{architecture}.attention.head_count"))
     kv_heads = int(_field(reader, f"{architecture}.attention.head_count_kv"))
     halves: dict[str, dict[str, Matrix]] = {}
@@ -87,7 +90,7 @@ def read_adapter(folder: Path, base: Path) -> Adapter:
         a, b = pair["A"], pair["B"]
         if shapes.get(target) != (b.shape[0], a.shape[1]):
             raise UsageError(
-                f"{folder}: {target} is {b.shape[0]} x {a.shape[1]} in the adapter and {shapes.get(target)} in {base.name}: "
+                f"{folder}: {target} is {b.shape[0]} x {a.shape[1]} in the adapter and {shapes.get(target)} in the base: "
                 "it was trained on another base"
             )
         if architecture == "llama" and ".attn_q." in target:
@@ -120,17 +123,16 @@ def write_adapter(adapter: Adapter, file: Path, facts: Mapping[str, str]) -> Non
 
 
 def write_merged(
-    adapter: Adapter, base: Path, file: Path, quantization: Quantization, facts: Mapping[str, str]
+    adapter: Adapter, reader: GGUFReader, file: Path, quantization: Quantization, facts: Mapping[str, str]
 ) -> dict[str, Any]:
     """Writes the base with the adapter added to its weights; tokenizer, chat template and untouched tensors stay as they are.
 
     Touched tensors become Q8_0 by default: the changes are small against the steps of 4 bits, which would swallow them. "same"
     keeps the base's type where gguf can write it. Returns the error made by quantizing: {"rms", "relative_to_change", "types"}.
     """
-    from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
+    from gguf import GGMLQuantizationType, GGUFValueType, GGUFWriter
     from gguf.quants import dequantize, quantize
 
-    reader = GGUFReader(base)
     writer = GGUFWriter(file, adapter.architecture)
     skipped = {"general.architecture", "general.file_type", *facts}
     for field in reader.fields.values():
@@ -172,13 +174,11 @@ def write_merged(
     }
 
 
-def chat_template(gguf: Path) -> str:
+def chat_template(reader: GGUFReader) -> str:
     """The chat template in a GGUF file. Raises UsageError when there is none."""
-    from gguf import GGUFReader
-
-    found = GGUFReader(gguf).fields.get("tokenizer.chat_template")
+    found = reader.fields.get("tokenizer.chat_template")
     if found is None:
-        raise UsageError(f"{gguf.name}: it has no chat template; take an instruct model as base")
+        raise UsageError("the base has no chat template; take an instruct model")
     return str(found.contents())
 
 

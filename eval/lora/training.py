@@ -21,7 +21,7 @@ import psutil
 from tqdm import tqdm
 
 from eval.lora import checkpoints
-from eval.lora.base import LINEAR, Base, default_dtype, read_model, read_tokenizer, require_torch
+from eval.lora.base import LINEAR, Base, default_dtype, read_config, read_model, read_tokenizer, require_torch
 from eval.lora.checkpoints import Progress
 from eval.lora.encoding import IGNORED, Encoded, encode, order
 from eval.lora.examples import Example
@@ -293,16 +293,8 @@ def _with_adapter(base: Base, recipe: Recipe, dtype: torch.dtype) -> PeftModel:
 def _check_memory(base: Base, recipe: Recipe, data: Sequence[Encoded], dtype: torch.dtype) -> int:
     """Estimated bytes; says so on stderr."""
     import torch
-    from transformers import AutoConfig
 
-    from eval.lora.base import _quiet
-
-    with _quiet():
-        config: Any = (
-            AutoConfig.from_pretrained(str(base.path.parent), gguf_file=base.path.name)
-            if base.is_gguf
-            else AutoConfig.from_pretrained(str(base.path))
-        )
+    config = read_config(base)
     h, n, f, v = config.hidden_size, config.num_hidden_layers, config.intermediate_size, config.vocab_size
     size = 0.55 if recipe.qlora else float(torch.finfo(dtype).bits // 8)
     shape = Shape(

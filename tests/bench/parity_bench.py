@@ -16,7 +16,7 @@ from pathlib import Path
 
 from eval.lora.exported import read_export
 from eval.lora.framework import Framework
-from eval.lora.gguf_adapter import Adapter, Matrix, read_adapter, write_adapter
+from eval.lora.gguf_adapter import Adapter, Matrix, open_base, read_adapter, write_adapter
 from eval.lora.parity import measure
 from eval.lora.parity_run import base_of
 from eval.lora.served import ServedModel
@@ -32,7 +32,7 @@ def main() -> None:
     export = read_export(a.export)
     base = base_of(export, settings)
     framework = Framework(base, export.folder)
-    right = read_adapter(export.folder, base.path)
+    right = read_adapter(export.folder, open_base(base.path))
     plain = ServedModel(base.path, "base", context_length=1024, threads=settings.threads)
     with tempfile.TemporaryDirectory() as folder:
         for name, adapter in spoilt(right).items():

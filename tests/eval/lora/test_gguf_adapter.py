@@ -11,7 +11,7 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 from gguf.quants import dequantize
 from safetensors.numpy import save_file
 
-from eval.lora.gguf_adapter import chat_template, read_adapter, write_adapter, write_merged
+from eval.lora.gguf_adapter import chat_template, open_base, read_adapter, write_adapter, write_merged
 from rag.errors import UsageError
 
 HIDDEN, HEADS, KV, RANK = 64, 2, 1, 2
@@ -64,8 +64,8 @@ def test_the_merged_weights_are_base_plus_scaled_product_in_the_rows_of_the_file
 ) -> None:
     base = _base(tmp_path / "b.gguf", architecture)
     peft = _adapter(tmp_path / "a")
-    adapter = read_adapter(tmp_path / "a", tmp_path / "b.gguf")
-    write_merged(adapter, tmp_path / "b.gguf", tmp_path / "m.gguf", "same", {"ragbase.groups": "[]"})
+    adapter = read_adapter(tmp_path / "a", open_base(tmp_path / "b.gguf"))
+    write_merged(adapter, open_base(tmp_path / "b.gguf"), tmp_path / "m.gguf", "same", {"ragbase.groups": "[]"})
     merged = {t.name: dequantize(t.data, t.tensor_type) for t in GGUFReader(tmp_path / "m.gguf").tensors}
     for target, stem, heads in (
         ("attn_q", "self_attn.q_proj", HEADS),
@@ -83,10 +83,14 @@ def test_everything_else_of_the_base_stays(tmp_path: Path) -> None:
     _base(tmp_path / "b.gguf", "qwen2")
     _adapter(tmp_path / "a")
     write_merged(
-        read_adapter(tmp_path / "a", tmp_path / "b.gguf"), tmp_path / "b.gguf", tmp_path / "m.gguf", "q8_0", {}
+        read_adapter(tmp_path / "a", open_base(tmp_path / "b.gguf")),
+        open_base(tmp_path / "b.gguf"),
+        tmp_path / "m.gguf",
+        "q8_0",
+        {},
     )
     reader = GGUFReader(tmp_path / "m.gguf")
-    assert chat_template(tmp_path / "m.gguf") == "{{ messages }}"
+    assert chat_template(open_base(tmp_path / "m.gguf")) == "{{ messages }}"
     assert reader.fields["tokenizer.ggml.tokens"].contents() == ["a", "字"]
     assert {t.tensor_type for t in reader.tensors} == {GGMLQuantizationType.Q8_0}
 
@@ -95,7 +99,11 @@ def test_eight_bits_lose_little_and_the_loss_is_told(tmp_path: Path) -> None:
     _base(tmp_path / "b.gguf", "qwen2")
     _adapter(tmp_path / "a")
     loss = write_merged(
-        read_adapter(tmp_path / "a", tmp_path / "b.gguf"), tmp_path / "b.gguf", tmp_path / "m.gguf", "q8_0", {}
+        read_adapter(tmp_path / "a", open_base(tmp_path / "b.gguf")),
+        open_base(tmp_path / "b.gguf"),
+        tmp_path / "m.gguf",
+        "q8_0",
+        {},
     )
     assert 0 < loss["rms"] < 0.05
     assert loss["types"] == ["Q8_0"]
@@ -104,7 +112,7 @@ def test_eight_bits_lose_little_and_the_loss_is_told(tmp_path: Path) -> None:
 def test_the_adapter_file_says_what_llama_cpp_needs(tmp_path: Path) -> None:
     _base(tmp_path / "b.gguf", "qwen2")
     _adapter(tmp_path / "a", use_rslora=True)
-    adapter = read_adapter(tmp_path / "a", tmp_path / "b.gguf")
+    adapter = read_adapter(tmp_path / "a", open_base(tmp_path / "b.gguf"))
     write_adapter(adapter, tmp_path / "x.gguf", {})
     reader = GGUFReader(tmp_path / "x.gguf")
     assert reader.fields["general.type"].contents() == "adapter"
@@ -120,4 +128,4 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     wide = {k: np.zeros((v.shape[0], 128), np.float32) if "lora_A" in k else v for k, v in peft.items()}
     save_file(wide, tmp_path / "a" / "adapter_model.safetensors")
     with pytest.raises(UsageError, match="trained on another base"):
-        read_adapter(tmp_path / "a", tmp_path / "b.gguf")
+        read_adapter(tmp_path / "a", open_base(tmp_path / "b.gguf"))
