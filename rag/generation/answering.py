@@ -8,14 +8,15 @@ from contextlib import closing
 from dataclasses import replace
 from threading import Event, Thread
 from time import monotonic
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from rag.errors import GeneratorFailed, PromptTooLong, RagError
 from rag.generation import context as reading
+from rag.generation.capabilities import HasSettings, KnowsItsSpeed, ReadsAhead, Remembers, Warms
 from rag.generation.citations import cited_numbers, resolve, with_citations, without_citations
 from rag.generation.evidence import Evidence, Finding, Similarity, check
+from rag.generation.json_answers import leaves, safe_json
 from rag.generation.output_safety import OutputFilter, safe_text
-from rag.generation.prompt_memory import PromptMemory
 from rag.generation.prompting import REFUSALS, build, fit_history, is_refusal, prefix, prompt_language
 from rag.generation.quoting import SURE, best_quote, gives_what_is_asked, says_nothing_new
 from rag.generation.refusal import Signals, confidence_of, question_coverage, threshold_of
@@ -46,40 +47,6 @@ _ABSTAINED = {
     "en": ("The documents do not answer this question.", "The nearest passage found is in “{title}” [{n}]: “{quote}”"),
     "zh": ("文档中没有这个问题的答案。", "最接近的内容见《{title}》[{n}]：“{quote}”"),
 }
-
-
-class HasSettings(Protocol):
-    """What an answerer asks of its collection."""
-
-    def get_setting(self, key: str) -> Any: ...
-
-
-@runtime_checkable
-class Warms(Protocol):
-    """A generator that can load itself while the documents are searched."""
-
-    def warm(self, messages: Sequence[Message] = ()) -> None: ...
-
-
-@runtime_checkable
-class KnowsItsSpeed(Protocol):
-    """A generator that knows how many tokens of sources it reads in a few seconds on this machine."""
-
-    def source_tokens(self) -> int: ...
-
-
-@runtime_checkable
-class Remembers(Protocol):
-    """A generator whose model can reuse what it has read."""
-
-    memory: PromptMemory
-
-
-@runtime_checkable
-class ReadsAhead(Remembers, Protocol):
-    """A generator that can read what will probably be asked about next, while it is idle."""
-
-    def read_ahead(self, messages: Sequence[Message], done: Callable[[], None]) -> None: ...
 
 
 class GroundedAnswerer:
@@ -185,7 +152,7 @@ class GroundedAnswerer:
                     draft.text += held
                     held = ""
         if request.schema is not None:
-            draft.text = _safe_json(draft.raw, _grounded(read.hits))
+            draft.text = safe_json(draft.raw, _grounded(read.hits))
             if draft.text:
                 yield TextDelta(draft.text)
             return
@@ -317,17 +284,17 @@ class GroundedAnswerer:
     ) -> Answer:
         """A JSON answer: its strings and numbers are checked like sentences; citations are those that support them."""
         try:
-            leaves = list(_leaves(json.loads(draft.text)))
+            values = list(leaves(json.loads(draft.text)))
         except ValueError as e:
             raise GeneratorFailed(
                 f"{self._generator.name}: the answer is not the JSON that the schema asks for; raise the answer's tokens or simplify the schema"
             ) from e
-        if all(is_refusal(v) for v in leaves):
+        if all(is_refusal(v) for v in values):
             return self._abstained(request, result, read.hits, timings, started, 0.0)
         sources = evidence_of(read.hits)
         sentences: list[Sentence] = []
         quotes: dict[int, Span] = {}
-        for value in leaves:
+        for value in values:
             verdict, numbers, reason, findings = check(
                 value, cited_numbers(value), sources, question=asked, similarity=self._similarity
             )
@@ -460,35 +427,3 @@ def _rejoined(text: str, kept: Sequence[Sentence]) -> tuple[str, tuple[Sentence,
 
 def _grounded(hits: Sequence[Hit]) -> Callable[[str], bool]:
     return lambda word: any(word in h.chunk.text for h in hits)
-
-
-def _safe_json(raw: str, grounded: Callable[[str], bool]) -> str:
-    """The JSON with every string in it made safe; the text as it is (made safe) when it is not JSON."""
-    try:
-        read = json.loads(raw)
-    except ValueError:
-        return safe_text(raw, grounded)
-
-    def safe(value: Any) -> Any:
-        if isinstance(value, str):
-            return safe_text(value, grounded)
-        if isinstance(value, list):
-            return [safe(v) for v in value]
-        if isinstance(value, dict):
-            return {safe_text(str(k)): safe(v) for k, v in value.items()}
-        return value
-
-    return json.dumps(safe(read), ensure_ascii=False)
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for v in value.values():
-            yield from _leaves(v)
-    elif isinstance(value, list):
-        for v in value:
-            yield from _leaves(v)
-    elif isinstance(value, str) and value.strip():
-        yield value
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield str(value)

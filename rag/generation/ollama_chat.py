@@ -28,7 +28,7 @@ from rag.errors import (
     StreamBroken,
 )
 from rag.generation.prompt_memory import PromptMemory
-from rag.generation.stream_bridge import bridge_async
+from rag.generation.stream_bridge import bridge_async, run_async
 from rag.generation.token_estimate import estimate_messages
 from rag.types import GenerationEnd, Message, TextDelta
 
@@ -144,7 +144,7 @@ class OllamaGenerator:
     def check(self) -> list[str]:
         """Server down, model missing, no chat template, a model that cannot chat."""
         try:
-            shown = _run(self._show())
+            shown = run_async(self._show())
         except GeneratorFailed as e:
             return [str(e)]
         problems = []
@@ -176,7 +176,7 @@ class OllamaGenerator:
                     m.model for m in newest if m.model and (m.details is None or m.details.family not in _EMBEDDERS)
                 ]
 
-        return _run(self._asked(names()))
+        return run_async(self._asked(names()))
 
     def pull(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
         """Makes the server fetch the model; `progress` gets a status, bytes done and bytes in all."""
@@ -186,7 +186,7 @@ class OllamaGenerator:
                 async for part in await client.pull(self.name, stream=True):
                     progress(part.status or "", part.completed or 0, part.total or 0)
 
-        _run(self._asked(run()))
+        run_async(self._asked(run()))
 
     def create(
         self, gguf: Path, template: str, stop: Sequence[str], parameters: Mapping[str, Any] | None = None
@@ -205,7 +205,7 @@ class OllamaGenerator:
                 ):
                     pass
 
-        _run(self._asked(run()))
+        run_async(self._asked(run()))
 
     async def _show(self) -> ollama.ShowResponse:
         async def show() -> ollama.ShowResponse:
@@ -265,12 +265,3 @@ class OllamaGenerator:
 
 
 _EMBEDDERS = frozenset({"bert", "nomic-bert", "xlm-roberta"})  # model families that only embed
-
-
-def _run(call: Any) -> Any:
-    """The result of a coroutine, from a thread that has no loop or one that runs one."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, call).result()

@@ -20,7 +20,7 @@ from rag.errors import (
     StreamBroken,
 )
 from rag.generation.prompt_memory import PromptMemory
-from rag.generation.stream_bridge import bridge_async
+from rag.generation.stream_bridge import bridge_async, run_async
 from rag.generation.token_estimate import estimate_messages
 from rag.types import GenerationEnd, Message, TextDelta
 
@@ -130,14 +130,13 @@ class OpenAIGenerator:
 
     def check(self) -> list[str]:
         """Server down, key refused, model missing."""
-        from rag.generation.ollama_chat import _run  # the same way of calling out of a running loop
 
         async def listed() -> httpx.Response:
             async with self._client(seconds=10) as client:
                 return await client.get("/models")
 
         try:
-            response = _run(listed())
+            response = run_async(listed())
             if response.status_code != 200:
                 return [str(self._refused(response.status_code, response.text))]
             names = [m["id"] for m in response.json()["data"]]

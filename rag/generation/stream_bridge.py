@@ -7,11 +7,12 @@ closing and time are kept once, here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rag.errors import GeneratorTimeout
 
@@ -122,3 +123,9 @@ def bridge_async(
                 return  # the loop ended by itself between the look and the call
 
     return bridge(produce, cancel=cancel, timeout=timeout, name=name, stop=stop)
+
+
+def run_async(call: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine, whether or not the calling thread runs a loop of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, call).result()

@@ -1,0 +1,44 @@
+"""What a generator may be able to do beside generating, and what an answerer asks of a collection. All of it is optional: an
+answerer looks, and does without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from rag.generation.prompt_memory import PromptMemory
+from rag.types import Message
+
+
+class HasSettings(Protocol):
+    """What an answerer asks of its collection."""
+
+    def get_setting(self, key: str) -> Any: ...
+
+
+@runtime_checkable
+class Warms(Protocol):
+    """A generator that can load itself while the documents are searched."""
+
+    def warm(self, messages: Sequence[Message] = ()) -> None: ...
+
+
+@runtime_checkable
+class KnowsItsSpeed(Protocol):
+    """A generator that knows how many tokens of sources it reads in a few seconds on this machine."""
+
+    def source_tokens(self) -> int: ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A generator whose model can reuse what it has read."""
+
+    memory: PromptMemory
+
+
+@runtime_checkable
+class ReadsAhead(Remembers, Protocol):
+    """A generator that can read what will probably be asked about next, while it is idle."""
+
+    def read_ahead(self, messages: Sequence[Message], done: Callable[[], None]) -> None: ...
