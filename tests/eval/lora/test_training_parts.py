@@ -141,6 +141,10 @@ def test_the_gate_names_what_fails(changes: dict[str, Any], cause: str) -> None:
     assert bool(found) == bool(cause)
 
 
+def test_what_was_not_measured_is_null_in_json() -> None:
+    assert _parity(logprob_difference=float("nan")).record()["logprob_difference"] is None
+
+
 def test_a_change_below_the_rounding_has_no_direction_to_show() -> None:
     assert judge(_parity(direction=0.0), framework_effect=0.01) == ""
 
