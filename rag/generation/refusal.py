@@ -30,20 +30,21 @@ class Signals:
 DEFAULT_WEIGHTS = {"coverage": 3.0, "supported": 2.5, "partly": 1.2, "kind": 1.2}
 DEFAULT_BIAS = -3.4
 DEFAULT_THRESHOLD = 0.5
+FOREIGN = 0.6  # coverage that a source in another language is taken to have
 
 
 def question_coverage(question: str, hits: Sequence[Hit]) -> float:
-    """Share of what the question asks about that the sources speak of at all, 0..1. A source in another language is not held
-    against it: 0.6 then."""
+    """Share of what the question asks about that the sources speak of at all, 0..1. Where a source in another language is among
+    them its words cannot be compared, and it is not held against the answer: 0.6 at least."""
     if not hits:
         return 0.0
     language = prompt_language(question)
     texts = [fold(f"{h.chunk.context} {h.chunk.text}") for h in hits if prompt_language(h.chunk.text) == language]
     if not texts:
-        return 0.6
+        return FOREIGN
     words = question_weights(question, facts(question))
     if not words:
-        return 0.6
+        return FOREIGN
     whole = " ".join(texts)
     terms = {t for text in texts for t in content_terms(text)}
     squeezed = whole.replace("-", "")
@@ -52,7 +53,8 @@ def question_coverage(question: str, hits: Sequence[Hit]) -> float:
         for t, w in words.items()
         if t in terms or (not t.isascii() and t in whole) or t in squeezed.split() or t in whole
     )
-    return found / sum(words.values())
+    floor = FOREIGN if len(texts) < len(hits) else 0.0
+    return max(found / sum(words.values()), floor)
 
 
 def confidence_of(signals: Signals, calibration: Mapping[str, Any] | None) -> float:
