@@ -28,11 +28,12 @@ class LateInteraction:
         """`embedder` is asked for when it is first needed."""
         self._embedder = embedder
         self._kept: OrderedDict[str, NDArray[np.float16]] = OrderedDict()
+        self._prompts: dict[bool, int] = {}
         self._lock = Lock()
 
     def similarities(self, question: str, chunks: Sequence[Chunk]) -> NDArray[np.float32]:
         """(n,) mean over the question's tokens of the best cosine with a token of the passage."""
-        asked = self._embedder().token_vectors([question], question=True)[0]
+        asked = self._embedder().token_vectors([question], question=True)[0][self._prompt(question=True) :]
         return np.array([maxsim(asked, tokens) for tokens in self._passages(chunks)], np.float32)
 
     def _passages(self, chunks: Sequence[Chunk]) -> list[Vectors]:
@@ -42,7 +43,8 @@ class LateInteraction:
         missing = [t for t in dict.fromkeys(texts) if t not in known]
         if missing:
             made = self._embedder().token_vectors(missing)
-            known |= {t: v.astype(np.float16) for t, v in zip(missing, made, strict=True)}
+            start = self._prompt(question=False)
+            known |= {t: v[start:].astype(np.float16) for t, v in zip(missing, made, strict=True)}
         with self._lock:
             for text in texts:
                 self._kept[text] = known[text]
@@ -50,6 +52,13 @@ class LateInteraction:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return [known[t].astype(np.float32) for t in texts]
+
+    def _prompt(self, *, question: bool) -> int:
+        """Rows of the model's own prompt, which all texts share: counted with a text of one token, and left out, for "query" and
+        "passage" match each other and say nothing."""
+        if question not in self._prompts:
+            self._prompts[question] = max(0, len(self._embedder().token_vectors(["a"], question=question)[0]) - 1)
+        return self._prompts[question]
 
 
 def maxsim(question: Vectors, passage: Vectors) -> float:

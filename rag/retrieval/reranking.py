@@ -18,7 +18,7 @@ from rag.retrieval.signals import Head, on_scale_of, rescored, standard
 from rag.settings import Settings
 
 CANDIDATES = 20  # that are looked at again
-FUSED_ACROSS = 0.25  # of the fused score beside late interaction across languages
+FUSED_ACROSS = 0.1  # of the fused score beside late interaction across languages
 LATE = {"en": 0.5}  # of late interaction beside the other signals within one language; Chinese loses by it
 
 
