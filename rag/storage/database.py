@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,10 +94,10 @@ class Database:
                         self._connection.execute("ROLLBACK")
                 raise
 
-    def checkpoint(self) -> None:
-        """Moves the write-ahead log into the file as far as readers allow."""
+    def checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"] = "TRUNCATE") -> None:
+        """Moves the write-ahead log into the file; PASSIVE as far as that is possible without waiting for readers."""
         with self._lock, _translated(self.path):
-            self._connection.pragma("wal_checkpoint", "TRUNCATE")
+            self._connection.pragma("wal_checkpoint", mode)
 
     def copy_to(self, path: Path) -> None:
         """A consistent copy, also while others write."""
@@ -106,6 +106,11 @@ class Database:
 
     def problems(self) -> list[str]:
         """What is wrong with the file: pages, free ones included, and SQLite's own integrity check. Empty when sound."""
+        try:
+            # After a power cut a page may be torn in the file and whole in the log, which SQLite reads first: fold the log in.
+            self.checkpoint("PASSIVE")
+        except (CorruptCollection, StorageFailed) as e:
+            return page_problems(self.path) or [str(e)]
         found = page_problems(self.path)
         try:
             with self._lock, _translated(self.path):
