@@ -9,7 +9,7 @@ export function chatView(state) {
   state.chat ??= { turns: [], busy: null };
   const chat = state.chat;
   const thread = h("div.thread", { role: "log", "aria-live": "off" });
-  if (!chat.turns.length) thread.append(welcome());
+  if (!chat.turns.length) thread.append(welcome(state));
   for (const turn of chat.turns) thread.append(turn.element);
 
   const field = h("textarea", { id: "question", rows: "1", maxlength: "8000", placeholder: t("ask"), "aria-label": t("ask") });
@@ -79,8 +79,13 @@ export function chatView(state) {
   return h("div.chat", {}, thread, form);
 }
 
-function welcome() {
-  return h("div.welcome", {}, h("h1", {}, t("welcome")), h("p", {}, t("lead")));
+function welcome(state) {
+  const chosen = state.collections.find((c) => c.name === state.collection);
+  const count = chosen?.documents ?? 0;
+  const start = count
+    ? h("a", { href: "#documents" }, t("count", count))
+    : h("span", {}, t("noDocuments"), " ", state.me.admin && h("a", { href: "#documents" }, t("addFirst")));
+  return h("div.welcome", {}, h("h1", {}, t("welcome")), h("p", {}, t("lead")), h("p.facts", {}, start));
 }
 
 function newTurn(question) {

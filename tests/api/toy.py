@@ -150,7 +150,7 @@ class ScriptedAnswerer:
 
 
 def sentences(text: str, verdicts: Sequence[Verdict]) -> tuple[Sentence, ...]:
-    spans = [m.span() for m in re.finditer(r"[^.]+\.?", text)]
+    spans = [m.span() for m in re.finditer(r"[^.。]+[.。]?", text)]
     return tuple(
         Sentence(text[a:b], verdicts[min(i, len(verdicts) - 1)], (1,) if "[1]" in text[a:b] else (), (a, b))
         for i, (a, b) in enumerate(spans)

@@ -214,16 +214,22 @@ async def aborts(home: Path, count: int) -> None:
         for _ in range(count):
             leave(chance.uniform(0, 0.6), chance.random() < 0.5)
         after = (process.num_fds(), process.num_threads(), process.memory_info().rss)
-        lines = httpx.get(f"{url}/metrics").text.splitlines()
-        busy = {
-            x.split()[0]: float(x.split()[1])
-            for x in lines
-            if x.startswith(("rag_answers_running ", "rag_answers_waiting "))
-        }
+        begun = time.monotonic()
+        while busy := _busy(url):
+            time.sleep(0.05)
+            assert time.monotonic() - begun < 10, f"{busy} slots and places are still taken"
     print(f"{count} clients that left, streaming or not, 0 to 0.6 s after they asked:")
     print(f"- the model stopped after {shares(stopped)}")
     print(
         f"- open files {before[0]} -> {after[0]}, threads {before[1]} -> {after[1]}, memory {before[2] / 1e6:.0f} -> {after[2] / 1e6:.0f} MB; {busy}"
+    )
+
+
+def _busy(url: str) -> int:
+    """Slots and places in the queue that are taken."""
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return sum(
+        int(float(x.split()[1])) for x in lines if x.startswith(("rag_answers_running ", "rag_answers_waiting "))
     )
 
 

@@ -23,6 +23,7 @@ from tests.api.toy import Live, Script, add, make_key, wait
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+expect.set_options(timeout=20_000)
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 SHOTS = os.environ.get("RAG_SCREENSHOTS")
 QUESTION = "How high may the pump pressure of the Otter be?"
@@ -89,6 +90,14 @@ def page(browser: Browser, live: Live, request: pytest.FixtureRequest) -> Iterat
     assert said == []
 
 
+@pytest.fixture
+def chinese(live: Live) -> Iterator[None]:
+    words, live.script.words = live.script.words, SAID_ZH.split()
+    yield
+    live.script.words = words
+
+
+SAID_ZH = "全职员工每年有 23 天年假 [1]。最多可结转 5 天到次年三月底 [1]。没有休完的年假可以折算成工资。"
 PHONE = {"viewport": {"width": 390, "height": 780}, "locale": "zh-CN", "has_touch": True}
 DARK = {"color_scheme": "dark", "locale": "zh-CN"}
 
@@ -289,7 +298,7 @@ def test_enter_of_an_input_method_does_not_send(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True)
-def test_it_fits_a_phone_and_speaks_chinese(page: Page) -> None:
+def test_it_fits_a_phone_and_speaks_chinese(page: Page, chinese: None) -> None:
     expect(page.locator("h1")).to_have_text("您想了解什么？")
     ask(page, "年假有多少天？")
     page.wait_for_selector(".actions")
@@ -310,7 +319,7 @@ def test_it_fits_a_phone_and_speaks_chinese(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", [DARK], indirect=True)
-def test_it_is_dark_where_the_reader_wants_it(page: Page) -> None:
+def test_it_is_dark_where_the_reader_wants_it(page: Page, chinese: None) -> None:
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(23, 25, 28)"
     ask(page, "年假有多少天？")
     page.wait_for_selector(".actions")
