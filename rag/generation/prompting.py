@@ -26,7 +26,7 @@ SYSTEM = {
 }
 _WORDS = {
     "en": ("Sources:", "Conversation so far:", "User", "Assistant", "Question:", "Answer in one sentence:"),
-    "zh": ("资料：", "此前的对话：", "用户", "助手", "问题：", "用一句话回答："),
+    "zh": ("资料：", "此前的对话：", "用户", "助手", "问题：", "用完整的一句话（含主语）回答，句末写[编号]："),
 }
 REFUSALS = {"en": "NOT FOUND", "zh": "未找到"}
 # How models say it when they do not keep to the word.

@@ -6,19 +6,22 @@ missed still has its true score there, so scores can be fused and no rank has to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.index.ranking import Ranking
+from rag.index.ranking import Ranking, best
 from rag.protocols import Vectors
 from rag.retrieval.query import Query
 from rag.storage.snapshot import Allowed, Snapshot
 
 KEYWORD = "keyword"
 DEPTH = 100  # of each list; the scale of a signal is that of its list
+# What an embedder of many languages takes off a passage for being in another language than the question: e5 gives a Chinese question
+# 0.08 more with a Chinese passage than with an English one, whatever they say, and an English question 0.04 more with an English one.
+ACROSS = 0.045
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,19 +53,31 @@ def gather(
     *,
     keyword: bool = True,
     depth: int = DEPTH,
+    across: Collection[str] = (),
+    foreign: Allowed | None = None,
 ) -> Pool:
-    """The pool of a query. `vectors` are the question's, one a field; `keyword=False` leaves BM25 out."""
+    """The pool of a query. `vectors` are the question's, one a field; `keyword=False` leaves BM25 out.
+
+    `across` names the fields that hold every language and `foreign` is the part of the allowed set in other languages than the
+    question's: its best are candidates too, and get back what those fields take off them.
+    """
     lists: dict[str, Ranking] = {}
     if keyword:
         lists[KEYWORD] = snapshot.keyword(query.terms, allowed, depth)
     for field, vector in vectors.items():
         lists[field] = snapshot.dense(field, vector, allowed, depth)
-    ids = np.unique(np.concatenate([np.empty(0, np.int64), *(r.ids for r in lists.values())]))
+    others = [
+        snapshot.dense(f, vectors[f], foreign, depth // 2).ids for f in across if f in vectors and foreign is not None
+    ]
+    ids = np.unique(np.concatenate([np.empty(0, np.int64), *(r.ids for r in lists.values()), *others]))
     signals: dict[str, Signal] = {}
     for name, ranking in lists.items():
         if name == KEYWORD:
             scores = allowed.keyword().scores(query.terms, ids)
         else:
             scores = snapshot.vectors(name, ids) @ vectors[name]
+            if name in across and foreign is not None:
+                scores = scores + (ACROSS * foreign.contains(ids)).astype(np.float32)
+                ranking = best(ids, scores.astype(np.float32), depth)
         signals[name] = Signal(ranking, scores.astype(np.float32))
     return Pool(ids, signals, allowed.count)

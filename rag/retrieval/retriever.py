@@ -126,7 +126,11 @@ class HybridRetriever:
             vectors = {name: v for name, v in vectors.items() if name in self._only}
             keyword = keyword and KEYWORD in self._only
         depth = max(DEPTH, 2 * request.k)
-        pool = gather(snapshot, allowed, query, vectors, keyword=keyword, depth=depth)
+        across = [name for name in vectors if "*" in self._languages[name]]
+        foreign = snapshot.allowed(request.groups, f"{request.filter} lang!={query.language}") if across else None
+        if foreign is not None and foreign.count in (0, allowed.count):
+            foreign = None  # one language only: nothing to even out
+        pool = gather(snapshot, allowed, query, vectors, keyword=keyword, depth=depth, across=across, foreign=foreign)
         weights = fusion.WEIGHTS.get(query.language, fusion.WEIGHTS[""])
         dense = fusion.dense(pool, self._languages, weights)
         alien = np.zeros(len(pool.ids), bool)
