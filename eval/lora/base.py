@@ -138,11 +138,14 @@ def read_model(base: Base, dtype: torch.dtype, *, qlora: bool = False) -> PreTra
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with _quiet():
+        model: Any
         if qlora:
-            return _read_4bit(folder, dtype)
-        model: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype)
-    model.requires_grad_(False)
-    model.to(device)
+            model = _read_4bit(folder, dtype)
+        else:
+            model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype)
+            model.requires_grad_(False)
+            model.to(device)
+    model.name_or_path = base.name  # what an adapter's configuration names: the base, not a folder of this machine
     found: PreTrainedModel = model
     return found
 
