@@ -7,6 +7,7 @@ turns by key, so one key's flood delays only itself.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -50,6 +51,7 @@ class Admission:
         self._clock = clock
         self._running: set[Ticket] = set()
         self._queues: OrderedDict[str, deque[Ticket]] = OrderedDict()  # in the order in which keys take turns
+        self._spread = random.Random()
         self._mean = 5.0  # seconds a request holds a slot; a moving average
 
     @property
@@ -65,7 +67,8 @@ class Admission:
     def enter(self, key: str) -> Ticket:
         """A ticket whose `turn` is done when a slot is free. Raises Busy when the queue is full."""
         if len(self._running) >= self.slots and self.waiting >= self.limit:
-            wait = self.estimate(self.waiting + 1)
+            # Spread over twice the wait, or all who were refused together would come back together.
+            wait = self.estimate(self.waiting + 1) * self._spread.uniform(1, 2)
             raise Busy(
                 f"{self.waiting} questions are waiting already; try again in about {max(1, round(wait))} s",
                 max(1.0, wait),

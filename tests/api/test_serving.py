@@ -123,6 +123,13 @@ def test_an_address_that_is_not_ours_is_said() -> None:
         bind("203.0.113.7", 8)
 
 
+def test_answers_do_not_wait_for_nagle() -> None:
+    with bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [
