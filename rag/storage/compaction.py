@@ -7,6 +7,7 @@ writer wait for it. Two locks keep it safe: the writer's, and one of its own, wh
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Sequence
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
@@ -104,10 +105,12 @@ def sweep(collection: Collection) -> int:
             return 0
         named = {name for (name,) in collection.database.rows("SELECT name FROM files")}
         garbage = [f for f in collection.segment_folder.iterdir() if f.name not in named]
-        garbage += [f for f in collection.folder.iterdir() if f.name.endswith(TEMPORARY)]
         for file in garbage:
             with contextlib.suppress(OSError):  # it stays garbage, and the next writer tries again
                 collection.disk.remove(file)
+        # A backup holds the same lock, so a folder of one that is here was left by a process that died.
+        for unfinished in collection.folder.glob(f"backup-*{TEMPORARY}"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         return len(garbage)
 
 

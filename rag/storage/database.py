@@ -242,5 +242,5 @@ def _translated(path: Path) -> Iterator[None]:
         raise StorageFailed(f"{path}: {e}; nothing after the last commit was kept, check the disk and run again") from e
     except (apsw.FullError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError) as e:
         raise StorageFailed(f"{path}: {e}; nothing after the last commit was kept, free the disk and run again") from e
-    except (apsw.BusyError, apsw.LockedError) as e:
+    except (apsw.BusyError, apsw.LockedError, apsw.ProtocolError) as e:
         raise Busy(f"{path}: another process is writing to it; try again", retry_after=1.0) from e

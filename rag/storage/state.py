@@ -94,11 +94,11 @@ def check_generation(generation: int, oldest: int, newest: int) -> None:
 
 
 def segment_rows(db: Database) -> tuple[SegmentRow, ...]:
-    """The committed segments, by their first chunk id."""
-    files: dict[str, list[FileRow]] = {}
-    for segment, name, kind, size, digest in db.rows(
-        "SELECT segment, name, kind, bytes, sha256 FROM files ORDER BY name"
+    """The committed segments, by their first chunk id. One query, so that it is one state also outside a transaction."""
+    found: dict[str, tuple[int, int, list[FileRow]]] = {}
+    for segment, first, rows, name, kind, size, digest in db.rows(
+        "SELECT s.name, s.first, s.rows, f.name, f.kind, f.bytes, f.sha256 FROM segments s JOIN files f ON f.segment = s.name"
+        " ORDER BY s.first, f.name"
     ):
-        files.setdefault(segment, []).append(FileRow(name, kind, size, digest))
-    rows = db.rows("SELECT name, first, rows FROM segments ORDER BY first")
-    return tuple(SegmentRow(name, first, count, tuple(files.get(name, ()))) for name, first, count in rows)
+        found.setdefault(segment, (first, rows, []))[2].append(FileRow(name, kind, size, digest))
+    return tuple(SegmentRow(name, first, rows, tuple(files)) for name, (first, rows, files) in found.items())
