@@ -37,7 +37,7 @@ setup: .venv/.full  ## .venv with everything: torch, tests, the command .venv/bi
 demo: .venv/.core  ## fetch the models, read corpus/, answer a question in Chinese and one in English
 	$(BIN)/rag models pull --demo
 	$(BIN)/rag ingest corpus
-	$(BIN)/rag ask "新员工试用期多长？"
+	$(BIN)/rag ask "云汀厂的婚假有几天？"
 	$(BIN)/rag ask "How many days of annual leave does a full-time employee get?"
 
 browser:
