@@ -196,7 +196,7 @@ async def offer(service: Service, request: AskRequest, collection: str) -> Any:
     except RagError as e:
         log.warning("no passages to offer: %s", type(e).__name__)
         return None
-    return {"search": search_json(found)}
+    return {"search": search_json(found, request.search.question)}
 
 
 async def started(service: Service, request: AskRequest, collection: str, key: str, route: str) -> Run | Failed:

@@ -102,7 +102,7 @@ def server(service: Service) -> MCPServer[Any]:
         """Passages of the documents that speak of a question, best first, as JSON."""
         wanted = search_request(SearchBody(question=question, k=k, filter=filter), _caller(ctx), service.settings)
         found = await service.search(lambda: service.services.retriever(collection).search(wanted))
-        return _json(search_json(found))
+        return _json(search_json(found, question))
 
     @tools.tool(annotations=_READ_ONLY)
     async def ask(question: Question, ctx: Context, collection: Collection = None) -> str:

@@ -201,7 +201,7 @@ class SearchOut(BaseModel):
     hits: list[HitOut]
     seconds: float
     generation: int
-    query: str
+    query: str = ""  # the text that was searched for, where it is not the question
     why_not: dict[str, Any] | None = None
     notes: list[str] = []
 

@@ -28,7 +28,7 @@ async def search(body: SearchBody, request: Request) -> Response:
     service = service_of(request)
     wanted = search_request(body, caller(request), service.settings)
     found = await service.search(lambda: service.services.retriever(body.collection).search(wanted))
-    return JSONResponse(search_json(found))
+    return JSONResponse(search_json(found, wanted.question))
 
 
 @router.post(

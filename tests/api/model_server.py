@@ -144,7 +144,8 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                     server.sleep(0.05)
                     self.wfile.flush()
                 return
-            for i, word in enumerate(server.words):
+            limit = (body.get("options") or {}).get("num_predict") or len(server.words)
+            for i, word in enumerate(server.words[:limit]):
                 if i == 3 and server.fault == "cut":
                     self.close_connection = True
                     raise OSError("cut")
