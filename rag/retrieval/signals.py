@@ -1,8 +1,8 @@
 """The built-in reranker: learned weights over cheap signals of the best candidates, no model beside the embedders.
 
-Signals of the 20 best candidates, each standardised over them, are added up. The weights come from random walks over judged public
-questions (tests/bench/rerank_weights.py, which also reports on questions and whole sets that were left out), rounded and drawn towards 0
-where a walk won on one set and lost on another (docs/bench/retrieval.md). It reads the candidates' texts and stored vectors only, so it costs milliseconds where a cross-encoder costs seconds.
+Signals of the 20 best candidates, each standardised over them, are added up. The weights were chosen by hand among some twenty settings on
+judged public questions; fits (tests/bench/rerank_weights.py) won on one set what they lost on another (docs/bench/retrieval.md). It reads
+the candidates' texts and stored vectors only, so it costs milliseconds where a cross-encoder costs seconds.
 """
 
 from __future__ import annotations
