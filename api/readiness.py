@@ -91,9 +91,10 @@ class Readiness:
         return _judge(self._search_problem(), self._answer_problems(generate=False))
 
     def _search_problem(self) -> str:
-        """Opens the collection and searches once. A collection that does not exist yet is no problem: an upload makes it."""
+        """Opens the collection and searches. A collection that does not exist yet is no problem: an upload makes it."""
         try:
-            self._services.retriever().search(SearchRequest("warm-up", k=1))
+            for question in ("warm-up", "预热"):  # each language has embedders and words of its own
+                self._services.retriever().search(SearchRequest(question, k=1))
         except NotFound:
             return ""
         except RagError as e:

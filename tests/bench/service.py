@@ -102,7 +102,9 @@ async def load(home: Path, clients: int, seconds: float) -> None:
         model_process(0.05, 20) as model,
         served(home, "ollama:test", model, concurrency=slots, queue=queue) as (url, process),
     ):
+        begin = time.monotonic()
         results: list[tuple[int, float]] = []
+        late: list[float] = []  # when refusals took longer than a quarter of a second
         health: list[float] = []
         waiting: list[float] = []
         until = time.monotonic() + seconds
@@ -118,6 +120,8 @@ async def load(home: Path, clients: int, seconds: float) -> None:
                     results.append(
                         (answer.status_code if whole or answer.status_code != 200 else -1, time.monotonic() - begun)
                     )
+                    if answer.status_code == 429 and results[-1][1] > 0.25:
+                        late.append(begun - begin)
                     if answer.status_code == 429:
                         await asyncio.sleep(min(float(answer.headers["retry-after"]), max(0, until - time.monotonic())))
 
@@ -143,6 +147,7 @@ async def load(home: Path, clients: int, seconds: float) -> None:
             f"- answered {codes[200]}, refused with 429 {codes[429]}, 5xx {sum(n for c, n in codes.items() if c >= 500)}, cut off {codes[-1]}"
         )
         print(f"- 429: {shares(no)}; answers: {shares(done)}; /healthz: {shares(health)}")
+        print(f"- refusals later than 0.25 s: {len(late)}, of them {sum(t < 5 for t in late)} in the first 5 s, when all come at once")
         print(f"- longest queue seen {max(waiting, default=0):.0f}; memory {process.memory_info().rss / 1e6:.0f} MB")
 
 
