@@ -147,7 +147,9 @@ async def load(home: Path, clients: int, seconds: float) -> None:
             f"- answered {codes[200]}, refused with 429 {codes[429]}, 5xx {sum(n for c, n in codes.items() if c >= 500)}, cut off {codes[-1]}"
         )
         print(f"- 429: {shares(no)}; answers: {shares(done)}; /healthz: {shares(health)}")
-        print(f"- refusals later than 0.25 s: {len(late)}, of them {sum(t < 5 for t in late)} in the first 5 s, when all come at once")
+        print(
+            f"- refusals later than 0.25 s: {len(late)}, of them {sum(t < 5 for t in late)} in the first 5 s, when all come at once"
+        )
         print(f"- longest queue seen {max(waiting, default=0):.0f}; memory {process.memory_info().rss / 1e6:.0f} MB")
 
 
