@@ -1,4 +1,4 @@
-"""Document -> chunks with exact spans. Pure.
+"""Document -> chunks with exact spans. Pure. Whoever changes how chunks are cut changes the name `CHUNKING` in rag/retrieval/fields.py.
 
 A chunk is small, to be found by; its parent span is what may be read around it. Chunks never cross a heading or a page, never cut a table row
 or a line of code, and end at sentences. Where a section is longer than one chunk, the cuts fall where the text itself says (paragraph
@@ -18,8 +18,6 @@ from rag.index.language import detect
 from rag.index.text import indexed_text
 from rag.types import Block, Chunk, Document, Span
 
-VERSION = "1"  # of the cuts; part of the collection's card
-
 
 @dataclass(frozen=True, slots=True)
 class ChunkSizes:
@@ -27,17 +25,16 @@ class ChunkSizes:
 
     least: int = 110  # a cut may fall from here on
     most: int = 260  # and must fall before this, if a sentence, row or line ends there
+    whole: int = (
+        340  # what is left of a section is not cut if it is no longer than this: half a thought is found by nothing
+    )
     hard: int = 420  # no chunk is longer, whatever has to be cut: embedders see 512 tokens, context included
     parent: int = 900  # of what may be read around a chunk
 
     def __post_init__(self) -> None:
-        if not 0 < self.least < self.most <= self.hard <= self.parent:
-            raise ValueError(f"chunk sizes must rise: {self.least} < {self.most} <= {self.hard} <= {self.parent}")
-
-
-def describe(sizes: ChunkSizes) -> str:
-    """One word for the collection's card."""
-    return f"sections-v{VERSION}-{sizes.least}-{sizes.most}-{sizes.hard}"
+        if not 0 < self.least < self.most <= self.whole <= self.hard <= self.parent:
+            rising = f"{self.least} < {self.most} <= {self.whole} <= {self.hard} <= {self.parent}"
+            raise ValueError(f"chunk sizes must rise: {rising}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +147,17 @@ def _cut_section(
 def _choose_cut(text: str, units: Sequence[_Unit], start: int, sizes: ChunkSizes) -> int:
     """Index after the last unit of the chunk that begins at `start`. A chunk lies on one page: that page is what a citation names."""
     total = 0
+    cut = 0
     candidates: list[tuple[bool, bytes, int]] = []
     for at in range(start, len(units)):
         unit = units[at]
         if unit.page != units[start].page:
             return at
         total += unit.tokens
-        if total > sizes.most and at > start:
-            return min(candidates)[2] if candidates else at
+        if total > sizes.most and at > start and not cut:
+            cut = min(candidates)[2] if candidates else at
+        if cut and total > sizes.whole:
+            return cut
         if total >= sizes.least:
             content = blake2b(text[unit.start : unit.end].encode(), digest_size=8).digest()
             candidates.append((not unit.ends_block, content, at + 1))

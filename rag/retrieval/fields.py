@@ -23,8 +23,8 @@ from rag.settings import Settings
 from rag.storage.card import Card, FieldCard
 from rag.types import Chunk
 
-# Name of the chunking that new collections are made with. Whoever changes how chunks are cut changes this name.
-CHUNKING = "sentences-1"
+# Name of the chunking (ingest/chunking.py) that new collections are made with. Whoever changes how chunks are cut changes this name.
+CHUNKING = "sections-2"
 
 # setting -> (field, model, languages it holds and is asked in). "*" = all, "!zh" = all but Chinese.
 PRESETS: Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {

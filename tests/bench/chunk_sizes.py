@@ -31,10 +31,11 @@ from rag.settings import Settings
 from rag.types import Chunk
 
 SIZES = {
-    "small": ChunkSizes(40, 110, 200, 900),
-    "medium": ChunkSizes(70, 180, 320, 900),
+    "small": ChunkSizes(40, 110, 140, 200),
+    "medium": ChunkSizes(70, 180, 240, 320),
+    "default without whole sections": ChunkSizes(110, 260, 260, 420),
     "default": ChunkSizes(),
-    "large": ChunkSizes(180, 400, 440, 900),
+    "large": ChunkSizes(180, 400, 400, 440),
 }
 
 

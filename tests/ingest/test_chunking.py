@@ -12,7 +12,7 @@ from ingest.chunking import ChunkSizes, chunk, estimate_tokens, sentences
 from ingest.parsed import Limits, TextBuilder
 from rag.types import Document, Page
 
-SMALL = ChunkSizes(least=10, most=25, hard=40, parent=80)
+SMALL = ChunkSizes(least=10, most=25, whole=25, hard=40, parent=80)
 
 
 def document(
@@ -163,6 +163,14 @@ def test_the_parent_is_what_stands_around_the_chunk_within_its_section() -> None
     middle = [c for c in chunks if c.heading == ("B",)][10]
     assert middle.parent[0] < middle.span[0] and middle.span[1] < middle.parent[1]
     assert estimate_tokens(made.text[slice(*middle.parent)]) <= SMALL.parent
+
+
+def test_a_section_that_is_a_little_long_stays_whole() -> None:
+    sizes = ChunkSizes(least=10, most=25, whole=40, hard=40, parent=80)
+    text = prose(4)
+    assert sizes.most < estimate_tokens(text) <= sizes.whole
+    assert [c.text for c in chunk(document(("paragraph", text)), sizes)] == [text]
+    assert len(chunk(document(("paragraph", prose(8))), sizes)) > 1
 
 
 def test_wrong_sizes_are_refused() -> None:
