@@ -51,7 +51,8 @@ def serve(settings: Settings) -> int:
             server_header=False,
             timeout_keep_alive=15,
             timeout_graceful_shutdown=int(FINISH_SECONDS),
-            h11_max_incomplete_event_size=64 << 10,
+            # room for the longest question in an address: 4 bytes a character, 3 signs a byte, and its headers
+            h11_max_incomplete_event_size=(64 << 10) + 2 * 12 * settings.max_question,
         )
         server = _Server(config, app)
         server.run(sockets=[listener])
