@@ -13,6 +13,7 @@ from eval.verdicts import KINDS, METRIC
 SHOWN = (
     ("correct", "correct", "正确"),
     ("fact_recall", "key facts", "关键事实召回"),
+    ("outdated", "outdated answers", "过时答案"),
     ("exact_match", "exact match", "完全匹配"),
     ("f1", "F1", "F1"),
     ("rouge_l", "ROUGE-L", "ROUGE-L"),
@@ -29,7 +30,10 @@ SHOWN = (
     ("answer_tokens", "answer tokens", "回答词元"),
     ("memory_mb", "memory, MB", "内存（MB）"),
 )
-UNITS = frozenset({"latency_p50", "latency_p95", "first_token", "prompt_tokens", "answer_tokens", "memory_mb"})
+# Where less is better.
+UNITS = frozenset(
+    {"outdated", "latency_p50", "latency_p95", "first_token", "prompt_tokens", "answer_tokens", "memory_mb"}
+)
 
 STYLE = """
 :root{color-scheme:light;--line:#dde}

@@ -167,19 +167,19 @@ def _answers(
     """Arm -> question id -> answer; every answer is on disk before the next question is asked."""
     wanted.out.mkdir(parents=True, exist_ok=True)
     done = _kept(wanted, questions, services, export)
-    order = {a: n for n, a in enumerate(wanted.arms)}
     total = len(wanted.arms) * len(questions)
     with (
         (wanted.out / ANSWERS).open("a", encoding="utf-8") as file,
         tqdm(total=total, initial=len(done), desc="answers", unit="answer", file=sys.stderr) as bar,
     ):
-        # The arms with the adapter come last, so that each model is loaded once.
-        for name in sorted(wanted.arms, key=lambda a: (a in NEEDS_ADAPTER, order[a])):
+        # The arms that search come last: memory that their embedders once took may stay with the process.
+        for name in sorted(wanted.arms, key=lambda a: a not in NEEDS_NO_DOCUMENTS):
             missing = [q for q in questions if (name, q.id) not in done]
             if not missing:
                 continue
-            with _opened(name, questions, services, load, wanted, export) as arm:
+            with _opened(name, questions, services.settings.generator, load, wanted, export) as arm:
                 bar.set_postfix(arm=name, refresh=False)
+                arm.ask(missing[0])  # loads what is loaded on first use, so that no question pays for it
                 for q in missing:
                     given = arm.ask(q)
                     done[name, q.id] = given
@@ -194,29 +194,24 @@ def _answers(
 def _opened(
     name: str,
     questions: Sequence[GoldenQuestion],
-    services: Services,
+    generator: str,
     load: Load,
     wanted: Wanted,
     export: Export | None,
 ) -> Iterator[Arm]:
-    """The arm, with what it alone needs; closed afterwards."""
+    """The arm over services of its own, closed afterwards: what one arm loads is no memory of the next."""
     from rag.generation.generators import open_generator
 
-    changes = settings_changes(name)
-    if changes:
-        with Services(load(**{**changes, "generator": services.settings.generator})) as own:
-            yield make_arm(name, questions, own, own.generator(), wanted.seed, groups=wanted.groups)
-        return
-    if name in NEEDS_ADAPTER:
+    with Services(load(**{**settings_changes(name), "generator": generator})) as services:
+        if name not in NEEDS_ADAPTER:
+            yield make_arm(name, questions, services, services.generator(), wanted.seed, groups=wanted.groups)
+            return
         assert export is not None
-        base = _base_name(services.settings.generator)
-        generator: Generator = open_generator(services.settings, f"embedded:{base}", lora=export.adapter)
+        adapted: Generator = open_generator(services.settings, f"embedded:{_base_name(generator)}", lora=export.adapter)
         try:
-            yield make_arm(name, questions, services, generator, wanted.seed, groups=wanted.groups)
+            yield make_arm(name, questions, services, adapted, wanted.seed, groups=wanted.groups)
         finally:
-            generator.close()
-        return
-    yield make_arm(name, questions, services, services.generator(), wanted.seed, groups=wanted.groups)
+            adapted.close()
 
 
 def _kept(

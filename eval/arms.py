@@ -118,9 +118,7 @@ def make_arm(
         retriever = OracleRetriever(services.collection(), questions)
     elif name == "distractor":
         retriever = DistractorRetriever(retriever, questions)
-    from rag.generation.answering import GroundedAnswerer
-
-    answerer = GroundedAnswerer(services.collection(), retriever, generator, services.settings)
+    answerer = services.answerer(generator=generator, retriever=retriever)
     return Retrieved(name, answerer, services.settings.k, seed, groups)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from eval.golden import GoldenQuestion
 from eval.prompts import refuses
-from eval.text_metrics import chrf, exact_match, f1, fact_recall, rouge_l
+from eval.text_metrics import chrf, exact_match, f1, fact_recall, rouge_l, states
 from rag.types import Answer
 
 
@@ -74,7 +74,8 @@ def status_of(text: str) -> Literal["answered", "abstained"]:
 
 def scores(q: GoldenQuestion, g: Given) -> dict[str, float]:
     """Metric -> value of one answer, 0..1 but for times, tokens and memory. A question that nothing answers scores 1 when
-    refused and 0 otherwise, as in SQuAD 2.0 (Rajpurkar et al. 2018); a refusal of an answerable question scores 0."""
+    refused and 0 otherwise, as in SQuAD 2.0 (Rajpurkar et al. 2018); a refusal of an answerable question scores 0. `outdated`: says
+    what was right once and not what is right now."""
     refused = g.status == "abstained"
     found: dict[str, float] = {"refused": float(refused)}
     if not q.answerable:
@@ -91,6 +92,8 @@ def scores(q: GoldenQuestion, g: Given) -> dict[str, float]:
             "chrf": chrf(g.text, q.reference),
             "fact_recall": recall,
         }
+    if q.outdated:
+        found["outdated"] = float(not refused and not found["correct"] and any(states(g.text, o) for o in q.outdated))
     if g.verdicts:
         found["sentence_support"] = sum(v == "supported" for v in g.verdicts) / len(g.verdicts)
     return found | {

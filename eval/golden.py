@@ -32,6 +32,9 @@ class GoldenQuestion:
     question: str
     answers: tuple[str, ...] = ()  # any of these
     parts: tuple[tuple[str, ...], ...] = ()  # every one of these facts, each in any of its wordings
+    outdated: tuple[
+        str, ...
+    ] = ()  # answers that were right once: of an older version, or before the document was changed
     lang: str = "en"
     kind: str = "fact"
     documents: tuple[str, ...] = ()  # paths (or ids) of the gold documents
@@ -124,6 +127,7 @@ def _question(record: Any, file: Path, number: int) -> GoldenQuestion:
         question=text.strip(),
         answers=tuple(dict.fromkeys(str(a) for a in answers)),
         parts=tuple(tuple(str(a) for a in part) for part in parts) if kind != "unanswerable" else (),
+        outdated=tuple(str(a) for a in record.get("outdated") or ()),
         lang=str(record.get("lang") or language_of(text)),
         kind=kind,
         documents=tuple(str(d) for d in record.get("documents") or ()),

@@ -20,9 +20,11 @@ def kinds_of(
     found = ["all", q.kind, "zh" if q.lang == "zh" else "en", *q.tags]
     if trained is not None and q.answerable and q.documents:
         learned = [d for d in q.documents if d in trained]
-        found.append("in-training fact" if len(learned) == len(q.documents) else "held-out fact")
-        if current is not None and any(trained[d] and current.get(d, trained[d]) != trained[d] for d in learned):
+        changed = current is not None and any(trained[d] and current.get(d, trained[d]) != trained[d] for d in learned)
+        if changed:
             found.append("changed after training")
+        else:
+            found.append("in-training fact" if len(learned) == len(q.documents) else "held-out fact")
     return tuple(dict.fromkeys(found))
 
 

@@ -37,14 +37,24 @@ class Comparison:
 
 
 def interval(values: ArrayLike, seed: int = 0) -> Interval:
-    """Mean with its percentile bootstrap interval (Efron 1979), 95 %. NaN everywhere for no values."""
+    """Mean with its percentile bootstrap interval (Efron 1979), 95 %; Wilson's where all are 0 or all are 1, which tells a
+    bootstrap nothing. NaN everywhere for no values."""
     x = np.asarray(values, dtype=np.float64)
     if x.size == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
-    low, high = np.percentile(_resampled_means(x, seed), [2.5, 97.5])
     mean = float(x.mean())
+    if (x == 0).all():
+        return Interval(0.0, 0.0, unseen(x.size), int(x.size))
+    if (x == 1).all():
+        return Interval(1.0, 1 - unseen(x.size), 1.0, int(x.size))
+    low, high = np.percentile(_resampled_means(x, seed), [2.5, 97.5])
     # Rounding in the resampled sums may put a constant's bound a hair beside its mean.
     return Interval(mean, min(float(low), mean), max(float(high), mean), int(x.size))
+
+
+def unseen(n: int) -> float:
+    """The largest share that could be there and not be seen in n tries: Wilson's 95 % bound (Wilson 1927) for 0 of n."""
+    return 1.96**2 / (n + 1.96**2)
 
 
 def ratio_interval(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Interval:
@@ -69,7 +79,7 @@ def compare(a: ArrayLike, b: ArrayLike, seed: int = 0) -> Comparison:
     if x.size == 0:
         return Comparison(math.nan, math.nan, math.nan, math.nan, math.nan, 1.0, 0, None)
     d = x - y
-    low, high = np.percentile(_resampled_means(d, seed), [2.5, 97.5])
+    low, high = _difference_bounds(d, seed)
     binary = bool(np.isin(x, (0, 1)).all() and np.isin(y, (0, 1)).all())
     p = mcnemar(x, y) if binary else randomisation(d, seed)
     mean = float(d.mean())
@@ -77,12 +87,23 @@ def compare(a: ArrayLike, b: ArrayLike, seed: int = 0) -> Comparison:
         float(x.mean()),
         float(y.mean()),
         mean,
-        min(float(low), mean),
-        max(float(high), mean),
+        min(low, mean),
+        max(high, mean),
         p,
         int(x.size),
         needed_n(d),
     )
+
+
+def _difference_bounds(d: NDArray[np.float64], seed: int) -> tuple[float, float]:
+    """Bootstrap interval of the mean of paired differences; where all of them are the same -1, 0 or 1, as far as what was not seen
+    in so many pairs could move it."""
+    first = float(d[0])
+    if first in (-1.0, 0.0, 1.0) and (d == first).all():
+        room = unseen(d.size)
+        return max(-1.0, first - room), min(1.0, first + room)
+    low, high = np.percentile(_resampled_means(d, seed), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def mcnemar(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

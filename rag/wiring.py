@@ -24,6 +24,7 @@ class Services:
         self._lock = RLock()
         self._generator_lock = RLock()  # its own: weights may take minutes to come, and searches do not wait for them
         self._collections: dict[str, Collection] = {}
+        self._replaced: list[Collection] = []  # still open: requests that began with them end with them
         self._fields: dict[str, Fields] = {}
         self._retrievers: dict[str, Retriever] = {}
         self._generator: Generator | None = None
@@ -38,9 +39,13 @@ class Services:
 
     def collection(self, name: str | None = None, *, create: bool = False) -> Collection:
         """The open collection. Raises NotFound when it does not exist, unless `create`; then it gets the card that the
-        settings ask for."""
+        settings ask for. One that was re-embedded, restored or removed meanwhile by another process is opened anew."""
         name = name or self.settings.collection
         with self._lock:
+            if name in self._collections and self._collections[name].replaced:
+                self._replaced.append(self._collections.pop(name))
+                self._retrievers.pop(name, None)
+                self._fields.pop(name, None)
             if name not in self._collections:
                 home = self.home
                 if create and not home.exists(name):
@@ -82,14 +87,16 @@ class Services:
                 self._generator = open_generator(self.settings)
             return self._generator
 
-    def answerer(self, name: str | None = None, generator: Generator | None = None) -> Answerer:
-        """Question to proved answer over a collection; `generator` overrides the one of the settings."""
+    def answerer(
+        self, name: str | None = None, generator: Generator | None = None, retriever: Retriever | None = None
+    ) -> Answerer:
+        """Question to proved answer over a collection; `generator` and `retriever` override those of the settings."""
         from rag.generation.answering import GroundedAnswerer
         from rag.generation.similarity import sentence_similarity
 
         return GroundedAnswerer(
             self.collection(name),
-            self.retriever(name),
+            retriever or self.retriever(name),
             generator or self.generator(),
             self.settings,
             similarity=sentence_similarity(self.fields(name).embedders),
@@ -119,9 +126,10 @@ class Services:
                 self._generator.close()
                 self._generator = None
         with self._lock:
-            for collection in self._collections.values():
+            for collection in (*self._collections.values(), *self._replaced):
                 collection.close()
             self._collections.clear()
+            self._replaced.clear()
             self._fields.clear()
             self._retrievers.clear()
 

@@ -86,6 +86,11 @@ class Collection:
             raise
 
     @property
+    def replaced(self) -> bool:
+        """Whether another collection took this one's place, or none did: what is open here is no longer what its name means."""
+        return _inode(self.folder) != self._opened
+
+    @property
     def generation(self) -> int:
         """The newest generation."""
         return self.snapshot().generation
@@ -96,7 +101,7 @@ class Collection:
         Raises NotFound for a generation that is not kept, CorruptCollection for damaged files.
         """
         with self._lock:
-            if _inode(self.folder) != self._opened:
+            if self.replaced:
                 raise CollectionMismatch(f"collection {self.name}: it was replaced or removed meanwhile; open it again")
             current = self._current
             if current is None or current.state.stamp != state.stamp_of(self._reading):

@@ -4,7 +4,8 @@
     compare_bench.py cmrc2018 --data DIR --work DIR --out docs/example-report/cmrc2018 [--limit N] [--steps N]
 
 company: ingests corpus/, trains on the training part of its golden questions, then edits ten documents (one figure each, and the
-answers of the questions about it), ingests again and asks base, rag, lora and lora+rag what the adapter was not trained on.
+answers of the questions about it), ingests again and asks base, rag, lora and lora+rag what the adapter was not trained on: the
+edited facts, facts of other documents, and facts that it was trained on, asked in other words (reworded.json).
 cmrc2018: trains on the questions that say `split: trial` and reports on those that say `split: dev`.
 
 Everything is kept in --work and gone on with when the same command runs again: `timeout 300 compare_bench.py ...` may be repeated
@@ -45,7 +46,7 @@ def adapter(a: argparse.Namespace, home: Path, questions: list[object]) -> Path:
     if not (work / "adapter" / "adapter_model.safetensors").is_file():
         rag(
             home, "tune", "train", "--base", a.model, "--data", work / "data", "--out", work / "adapter", "--steps", a.steps, "--seed",
-            a.seed, "--max-length", 192, "--checkpoint-every", 4, "--validate-every", a.steps,
+            a.seed, "--max-length", 192, "--checkpoint-every", 20, "--validate-every", max(1, a.steps // 4),
         )  # fmt: skip
     if not (work / "export" / "export.json").is_file():
         rag(home, "tune", "export", "--adapter", work / "adapter", "--out", work / "export")
@@ -86,13 +87,21 @@ def answers(a: argparse.Namespace, home: Path, questions: list[object], export: 
         a.seed, "--out", a.work / "report",
     )  # fmt: skip
     a.out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.json", "report.html", "report.md", "report.csv", "answers.jsonl"):
+    for name in ("report.json", "report.html", "report.md", "report.csv"):
         shutil.copyfile(a.work / "report" / name, a.out / name)
+    given = [
+        json.loads(line) for line in (a.work / "report" / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    without = [{k: v for k, v in g.items() if k != "quotes"} for g in given]  # quotes are passages of the documents
+    (a.out / "answers.jsonl").write_text(
+        "".join(json.dumps(g, ensure_ascii=False) + "\n" for g in without), encoding="utf-8"
+    )
 
 
 def edit(docs: Path, golden: Path, data: Path) -> int:
     """Changes one figure in each of ten training documents, and the answers of the questions that quote it. Every question of
-    corpus/golden is written to `golden`: those about an edited figure with the new answer, the rest as they are."""
+    corpus/golden is written to `golden`, those about an edited figure with the new answer; and questions about other documents
+    that the adapter was trained on in the words of reworded.json."""
     trained = {e["id"]: e for e in json.loads((data / "train.json").read_text(encoding="utf-8"))}
     changed: dict[str, str] = {}  # document -> question that changes it
     texts: dict[str, str] = {}
@@ -107,6 +116,7 @@ def edit(docs: Path, golden: Path, data: Path) -> int:
         changed[document] = row["id"]
         texts[document] = text
         row |= {
+            "outdated": row["answers"],
             "answers": [re.sub(rf"(?<!\d){re.escape(old)}(?!\d)", new, answer) for answer in row["answers"]],
             "spans": [
                 s | {"quote": re.sub(rf"(?<!\d){re.escape(old)}(?!\d)", new, s["quote"])}
@@ -118,6 +128,12 @@ def edit(docs: Path, golden: Path, data: Path) -> int:
         row["answers"] = [answer for answer in row["answers"] if new in answer]
     for document, text in texts.items():
         (docs / document).write_text(text, encoding="utf-8")
+    again = json.loads((ROOT / "tests" / "bench" / "reworded.json").read_text(encoding="utf-8"))
+    rows += [
+        row | {"id": f"{row['id']}-reworded", "question": again[row["id"]]}
+        for row in rows
+        if row["id"] in again and row["id"] in trained and not changed.keys() & set(row["documents"])
+    ]
     golden.mkdir()
     (golden / "golden.jsonl").write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
     return len(changed)
@@ -162,7 +178,7 @@ def main() -> None:
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--model", default="qwen2.5-coder-0.5b-instruct")
     p.add_argument("--arms", default="base,rag,lora,lora+rag")
-    p.add_argument("--steps", type=int, default=40)
+    p.add_argument("--steps", type=int, default=200)
     p.add_argument("--limit", type=int, default=40)
     p.add_argument("--seed", type=int, default=7)
     a = p.parse_args()

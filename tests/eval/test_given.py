@@ -24,6 +24,13 @@ def test_a_refusal_is_right_where_nothing_answers_and_wrong_elsewhere() -> None:
     assert scores(NOTHING, Given("rag", "2", "Charles", "answered"))["correct"] == 0.0
 
 
+def test_an_answer_that_was_right_once_is_outdated_unless_it_says_what_is_right_now() -> None:
+    q = GoldenQuestion("1", "How many days?", ("26 days",), outdated=("23 days",))
+    for text, outdated in (("23 days.", 1.0), ("26 days, 23 days until 2025.", 0.0), ("30 days.", 0.0)):
+        assert scores(q, Given("rag", "1", text, "answered"))["outdated"] == outdated
+    assert scores(q, Given("rag", "1", "", "abstained"))["outdated"] == 0.0
+
+
 def test_refusal_precision_and_recall_count_questions() -> None:
     refusal = Given("rag", "1", "", "abstained")
     assert ratios(LEAVE, refusal)["refusal_precision"] == (0.0, 1.0)

@@ -35,6 +35,15 @@ def test_a_constant_has_no_width() -> None:
     assert found.low <= found.mean <= found.high
 
 
+def test_all_right_or_all_wrong_is_no_certainty() -> None:
+    # Wilson's interval for 0 of 10: its upper bound is 1.96^2 / (10 + 1.96^2).
+    assert interval([0] * 10).high == pytest.approx(0.2775, abs=1e-4)
+    assert interval([1] * 10).low == pytest.approx(0.7225, abs=1e-4)
+    always = compare([1] * 10, [0] * 10)
+    assert (always.difference, always.high) == (1.0, 1.0)
+    assert always.low == pytest.approx(0.7225, abs=1e-4)
+
+
 def test_nothing_measured_is_nan_and_n_zero() -> None:
     found = interval([])
     assert math.isnan(found.mean)
