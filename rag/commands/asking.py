@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rag.cli import common, emit
@@ -62,6 +63,7 @@ def run_ask(args: Namespace) -> int:
     with _services(args) as services:
         request = AskRequest(_request(args, args.question), schema=schema)
         answer = _answer(services, request, live=not args.json and sys.stdout.isatty())
+        _note_gap(services, answer)
     if args.json or not sys.stdout.isatty():
         emit(args, answer_json(answer), f"{answer.text}\n\n{_sources_text(answer)}")
     return 0
@@ -85,6 +87,7 @@ def run_chat(args: Namespace) -> int:
             try:
                 request = AskRequest(_request(args, line.strip(), history))
                 answer = _answer(services, request, live=not args.json)
+                _note_gap(services, answer)
             except KeyboardInterrupt:
                 sys.stderr.write("\n(stopped)\n")
                 continue
@@ -159,7 +162,6 @@ def _request(args: Namespace, question: str, history: tuple[Message, ...] = ()) 
 
 def _schema(file: str) -> dict[str, Any]:
     import json
-    from pathlib import Path
 
     try:
         read = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -191,6 +193,16 @@ def _answer(services: Services, request: AskRequest, live: bool) -> Answer:
         sys.stdout.write(f"\n\n{_sources_text(answer)}\n")
         sys.stdout.flush()
     return answer
+
+
+def _note_gap(services: Services, answer: Answer) -> None:
+    """Queues a question that the documents do not answer as a gap in their content, where the service's are."""
+    if answer.status != "abstained":
+        return
+    from rag.storage.ledger import Ledger
+
+    with Ledger(Path(services.settings.home)) as ledger:
+        ledger.add_gap(services.settings.collection, answer.question, "abstained")
 
 
 def _sources_text(answer: Answer) -> str:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
 from rag.errors import GeneratorFailed, PromptTooLong, RagError
 from rag.generation import context as reading
+from rag.generation.abstaining import abstention
 from rag.generation.capabilities import HasSettings, KnowsItsSpeed, ReadsAhead, Remembers, Warms
-from rag.generation.citations import cited_numbers, resolve, with_citations, without_citations
-from rag.generation.evidence import Evidence, Finding, Similarity, check
-from rag.generation.json_answers import leaves, safe_json
-from rag.generation.output_safety import OutputFilter, safe_text
-from rag.generation.prompting import REFUSALS, build, fit_history, is_refusal, prefix, prompt_language
-from rag.generation.quoting import SURE, best_quote, gives_what_is_asked, says_nothing_new
+from rag.generation.checking import Checked, check_json, check_text, said
+from rag.generation.citations import cited_numbers, resolve, without_citations
+from rag.generation.drafting import Draft, drafted
+from rag.generation.evidence import Similarity
+from rag.generation.prompting import build, fit_history, prefix
+from rag.generation.quoting import gives_what_is_asked
 from rag.generation.refusal import Signals, confidence_of, question_coverage, threshold_of
-from rag.generation.sentences import sentence_spans
 from rag.protocols import Generator, Retriever
 from rag.settings import Settings
 from rag.types import (
@@ -28,13 +27,11 @@ from rag.types import (
     AnswerDone,
     AskRequest,
     Citation,
-    GenerationEnd,
     Hit,
     Message,
     SearchResult,
     Sentence,
     SourcesFound,
-    Span,
     TextDelta,
     Timings,
 )
@@ -43,10 +40,21 @@ HISTORY_TOKENS = 300
 READ_AHEAD_TOKENS = 500
 DEFAULT_SOURCE_TOKENS = 900  # for servers, whose speed is not known
 
-_ABSTAINED = {
-    "en": ("The documents do not answer this question.", "The nearest passage found is in “{title}” [{n}]: “{quote}”"),
-    "zh": ("文档中没有这个问题的答案。", "最接近的内容见《{title}》[{n}]：“{quote}”"),
-}
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One question on its way to an answer."""
+
+    request: AskRequest
+    asked: str  # the question as it was searched for, follow-ups completed
+    result: SearchResult
+    read: reading.Context
+    timings: Timings
+    started: float
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        return self.read.hits
 
 
 class GroundedAnswerer:
@@ -60,7 +68,6 @@ class GroundedAnswerer:
         settings: Settings,
         *,
         similarity: Similarity | None = None,
-        on_gap: Callable[[str, str], None] | None = None,
         on_signals: Callable[[Signals], None] | None = None,
     ) -> None:
         self._collection = collection
@@ -68,7 +75,6 @@ class GroundedAnswerer:
         self._generator = generator
         self._settings = settings
         self._similarity = similarity
-        self._on_gap = on_gap  # question, reason
         self._on_signals = on_signals  # of every answer that the model gave, before it may be refused
 
     def stream(
@@ -78,17 +84,25 @@ class GroundedAnswerer:
         started = monotonic()
         self._warm(request.search.question)
         result = self._retriever.search(request.search)
-        retrieved = monotonic() - started
-        question = request.search.question
-        asked = result.query or question
-        read = self._read(asked, result.hits)
-        yield SourcesFound(read.hits, result.generation)
-        timings = Timings(retrieve=retrieved)
-        if not read.hits:
-            yield AnswerDone(self._abstained(request, result, read.hits, timings, started, None))
+        timings = Timings(retrieve=monotonic() - started)
+        asked = result.query or request.search.question
+        turn = _Turn(request, asked, result, self._read(asked, result.hits), timings, started)
+        yield SourcesFound(turn.hits, result.generation)
+        if not turn.hits:
+            yield AnswerDone(self._abstained(turn, None))
             return
-        draft = _Draft()
-        yield from self._generate(request, asked, result, read, draft, started, cancel)
+        draft = Draft(started)
+        messages, longest = self._prompt(turn)
+        events = self._generator.stream(
+            messages,
+            max_tokens=longest,
+            temperature=request.temperature,
+            seed=request.seed,
+            schema=request.schema,
+            cancel=cancel,
+        )
+        with closing(events):  # type: ignore[type-var]
+            yield from drafted(events, draft, request, turn.hits)
         timings = replace(
             timings,
             first_token=draft.first_token or monotonic() - started,
@@ -96,9 +110,9 @@ class GroundedAnswerer:
             cached_tokens=draft.end.cached_tokens,
             answer_tokens=draft.end.answer_tokens,
         )
-        done = self._finish(request, asked, result, read, draft, timings, started)
+        done = self._finish(replace(turn, timings=timings), draft)
         if done.status == "answered" and done.finish_reason != "cancelled":
-            self._read_ahead(question, done)
+            self._read_ahead(request.search.question, done)
         yield AnswerDone(done)
 
     def _read(self, asked: str, hits: Sequence[Hit]) -> reading.Context:
@@ -111,58 +125,9 @@ class GroundedAnswerer:
             memory.remember(read)
         return read
 
-    def _generate(
-        self,
-        request: AskRequest,
-        asked: str,
-        result: SearchResult,
-        read: reading.Context,
-        draft: _Draft,
-        started: float,
-        cancel: Event | None,
-    ) -> Iterator[TextDelta]:
-        """Streams the model's text, made safe, into `draft`; what could be a refusal is held back until it is not."""
-        messages, longest = self._prompt(request, asked, read)
-        safe = OutputFilter(_grounded(read.hits))
-        refusal = REFUSALS[prompt_language(request.search.question)]
-        held = ""
-        held_back = True
-        stream = self._generator.stream(
-            messages,
-            max_tokens=longest,
-            temperature=request.temperature,
-            seed=request.seed,
-            schema=request.schema,
-            cancel=cancel,
-        )
-        with closing(stream):  # type: ignore[type-var]
-            for event in stream:
-                if isinstance(event, GenerationEnd):
-                    draft.end = event
-                    break
-                draft.raw += event.text
-                if draft.first_token is None:
-                    draft.first_token = monotonic() - started
-                if request.schema is not None:
-                    continue
-                held += safe.feed(event.text)
-                held_back = held_back and refusal.lower().startswith(held.strip().lower()[: len(refusal)])
-                if held and not held_back:
-                    yield TextDelta(held)
-                    draft.text += held
-                    held = ""
-        if request.schema is not None:
-            draft.text = safe_json(draft.raw, _grounded(read.hits))
-            if draft.text:
-                yield TextDelta(draft.text)
-            return
-        held += safe.finish()
-        draft.text += held
-        if held.strip() and not is_refusal(draft.text):
-            yield TextDelta(held)
-
-    def _prompt(self, request: AskRequest, asked: str, read: reading.Context) -> tuple[list[Message], int]:
+    def _prompt(self, turn: _Turn) -> tuple[list[Message], int]:
         """Messages that fit the context, and how many tokens the answer may have."""
+        read, request = turn.read, turn.request
         longest = min(request.max_tokens or self._settings.answer_tokens, self._generator.context_length // 2)
         history = fit_history(request.search.history, HISTORY_TOKENS)
         question = request.search.question
@@ -173,7 +138,7 @@ class GroundedAnswerer:
             if history:
                 history = ()
             else:
-                read = reading.select(asked, read.hits, max(read.tokens // 2, 60))
+                read = reading.select(turn.asked, read.hits, max(read.tokens // 2, 60))
             messages = build(question, read.sources, history)
         if self._generator.count_tokens(messages) + longest > self._generator.context_length:
             raise PromptTooLong(
@@ -181,167 +146,94 @@ class GroundedAnswerer:
             )
         return messages, longest
 
-    def _finish(
-        self,
-        request: AskRequest,
-        asked: str,
-        result: SearchResult,
-        read: reading.Context,
-        draft: _Draft,
-        timings: Timings,
-        started: float,
-    ) -> Answer:
-        if draft.end.finish_reason == "cancelled":
-            text = draft.text.strip()
-            done = replace(timings, total=monotonic() - started)
-            return Answer(
-                request.search.question, "answered", text, (), (), read.hits, done, self._generator.name,
-                result.generation, "cancelled",
-            )  # fmt: skip
-        if request.schema is not None:
-            return self._structured(request, asked, result, read, draft, timings, started)
-        said = self._said(asked, draft.text.strip(), read)
-        if said is None:
-            return self._abstained(request, result, read.hits, timings, started, 0.0)
-        text, sentences, quotes = self._checked(asked, said, read.hits)
-        signals = Signals(
-            coverage=question_coverage(asked, read.hits),
-            supported=_share(sentences, "supported"),
-            partly=_share(sentences, "partly"),
-            kind=float(gives_what_is_asked(without_citations(text), asked)),
-        )
-        if self._on_signals is not None:
-            self._on_signals(signals)
-        confidence = confidence_of(signals, self._calibration())
+    def _finish(self, turn: _Turn, draft: Draft) -> Answer:
+        """The draft checked: an answer, or a refusal."""
+        reason = draft.end.finish_reason
+        if reason == "cancelled":
+            return self._answer(turn, "answered", draft.text.strip(), finish_reason=reason)
+        if turn.request.schema is not None:
+            return self._structured(turn, draft)
+        text = said(turn.asked, draft.text.strip(), turn.hits)
+        if text is None:
+            return self._abstained(turn, 0.0)
+        checked = check_text(turn.asked, text, turn.hits, self._similarity)
+        confidence = self._confidence(turn, checked)
         if confidence < threshold_of(self._calibration(), self._settings.max_wrong):
-            return self._abstained(request, result, read.hits, timings, started, confidence)
+            return self._abstained(turn, confidence)
         if self._settings.unsupported == "drop":
-            kept = [s for s in sentences if s.verdict != "unsupported"]
-            if not kept:
-                return self._abstained(request, result, read.hits, timings, started, confidence)
-            text, sentences = _rejoined(text, kept)
-        numbers = cited_numbers(text)
-        return Answer(
-            question=request.search.question,
-            status="answered",
-            text=text,
-            citations=resolve(numbers, read.hits, quotes),
-            sentences=sentences,
-            hits=read.hits,
-            timings=replace(timings, total=monotonic() - started),
-            model=self._generator.name,
-            generation=result.generation,
-            finish_reason=draft.end.finish_reason,
+            checked = checked.without_unsupported()
+            if not checked.sentences:
+                return self._abstained(turn, confidence)
+        return self._answer(
+            turn,
+            "answered",
+            checked.text,
+            citations=resolve(cited_numbers(checked.text), turn.hits, checked.quotes),
+            sentences=checked.sentences,
+            finish_reason=reason,
             confidence=round(confidence, 4),
         )
 
-    @staticmethod
-    def _said(asked: str, text: str, read: reading.Context) -> str | None:
-        """The model's answer; the sentence of a source where the model gave no words of its own, or refused what a source
-        plainly says; None for a refusal."""
-        bare = without_citations(text)
-        if cited_numbers(text) and not any(c.isalnum() for c in bare):
-            named = next((n for n in cited_numbers(text) if n <= len(read.hits)), None)
-            quote = best_quote(asked, read.hits, only=named)
-            return f"{quote.text} [{quote.n}]" if quote else None
-        if is_refusal(bare):
-            quote = best_quote(asked, read.hits)
-            return f"{quote.text} [{quote.n}]" if quote and quote.fits and quote.coverage >= SURE else None
-        if says_nothing_new(bare, asked):
-            quote = best_quote(asked, read.hits)
-            return f"{quote.text} [{quote.n}]" if quote and quote.coverage >= 0.5 else text
-        return text
-
-    def _checked(self, asked: str, text: str, hits: Sequence[Hit]) -> tuple[str, tuple[Sentence, ...], dict[int, Span]]:
-        """The text with repaired citations, its sentences with verdicts, and the span that each cited source is quoted with."""
-        sources = evidence_of(hits)
-        out, at = "", 0
-        found: list[Sentence] = []
-        quotes: dict[int, Span] = {}
-        for start, end in sentence_spans(text):
-            out += text[at:start]
-            at = end
-            raw = text[start:end]
-            verdict, numbers, reason, findings = check(
-                raw, cited_numbers(raw), sources, question=asked, similarity=self._similarity
-            )
-            mended = with_citations(raw, numbers)
-            found.append(Sentence(mended, verdict, numbers, (len(out), len(out) + len(mended)), reason))
-            out += mended
-            for n in numbers:
-                quotes.setdefault(n, _quote(findings.get(n), hits[n - 1]))
-        return out + _without_marks(text[at:]), tuple(found), quotes
-
-    def _structured(
-        self,
-        request: AskRequest,
-        asked: str,
-        result: SearchResult,
-        read: reading.Context,
-        draft: _Draft,
-        timings: Timings,
-        started: float,
-    ) -> Answer:
-        """A JSON answer: its strings and numbers are checked like sentences; citations are those that support them."""
+    def _structured(self, turn: _Turn, draft: Draft) -> Answer:
+        """A JSON answer: its values are checked like sentences; citations are those that support them."""
         try:
-            values = list(leaves(json.loads(draft.text)))
+            checked = check_json(turn.asked, draft.text, turn.hits, self._similarity)
         except ValueError as e:
             raise GeneratorFailed(
                 f"{self._generator.name}: the answer is not the JSON that the schema asks for; raise the answer's tokens or simplify the schema"
             ) from e
-        if all(is_refusal(v) for v in values):
-            return self._abstained(request, result, read.hits, timings, started, 0.0)
-        sources = evidence_of(read.hits)
-        sentences: list[Sentence] = []
-        quotes: dict[int, Span] = {}
-        for value in values:
-            verdict, numbers, reason, findings = check(
-                value, cited_numbers(value), sources, question=asked, similarity=self._similarity
-            )
-            start = max(draft.text.find(json.dumps(value, ensure_ascii=False)[1:-1]), 0)
-            sentences.append(Sentence(value, verdict, numbers, (start, start + len(value)), reason))
-            for n in numbers:
-                quotes.setdefault(n, _quote(findings.get(n), read.hits[n - 1]))
-        return Answer(
-            request.search.question, "answered", draft.text, resolve(sorted(quotes), read.hits, quotes), tuple(sentences),
-            read.hits, replace(timings, total=monotonic() - started), self._generator.name, result.generation,
-            draft.end.finish_reason,
-        )  # fmt: skip
+        if checked is None:
+            return self._abstained(turn, 0.0)
+        return self._answer(
+            turn,
+            "answered",
+            checked.text,
+            citations=resolve(sorted(checked.quotes), turn.hits, checked.quotes),
+            sentences=checked.sentences,
+            finish_reason=draft.end.finish_reason,
+        )
 
-    def _abstained(
+    def _abstained(self, turn: _Turn, confidence: float | None) -> Answer:
+        """The refusal."""
+        text, citations = abstention(turn.request.search.question, turn.hits)
+        return self._answer(turn, "abstained", text, citations=citations, confidence=confidence)
+
+    def _answer(
         self,
-        request: AskRequest,
-        result: SearchResult,
-        hits: Sequence[Hit],
-        timings: Timings,
-        started: float,
-        confidence: float | None,
+        turn: _Turn,
+        status: Any,
+        text: str,
+        *,
+        citations: tuple[Citation, ...] = (),
+        sentences: tuple[Sentence, ...] = (),
+        finish_reason: Any = "stop",
+        confidence: float | None = None,
     ) -> Answer:
-        """The refusal: says what was found nearest, and is remembered as a gap in the content."""
-        question = request.search.question
-        text, nearest = _ABSTAINED[prompt_language(question)]
-        citations: tuple[Citation, ...] = ()
-        if hits:
-            nearest_quote = best_quote(question, hits[:1])
-            quote = nearest_quote.span if nearest_quote else (sentence_spans(hits[0].chunk.text) or [(0, 200)])[0]
-            text += " " * (text[-1] == ".") + nearest.format(
-                title=safe_text(hits[0].title), n=1, quote=safe_text(hits[0].chunk.text[quote[0] : quote[1]])
-            )
-            citations = resolve((1,), hits, {1: quote})
-        if self._on_gap is not None:
-            self._on_gap(question, "abstained")
         return Answer(
-            question=question,
-            status="abstained",
+            question=turn.request.search.question,
+            status=status,
             text=text,
             citations=citations,
-            sentences=(),
-            hits=tuple(hits),
-            timings=replace(timings, total=monotonic() - started),
+            sentences=sentences,
+            hits=turn.hits,
+            timings=replace(turn.timings, total=monotonic() - turn.started),
             model=self._generator.name,
-            generation=result.generation,
+            generation=turn.result.generation,
+            finish_reason=finish_reason,
             confidence=confidence,
         )
+
+    def _confidence(self, turn: _Turn, checked: Checked) -> float:
+        """How sure the answer is, 0..1."""
+        signals = Signals(
+            coverage=question_coverage(turn.asked, turn.hits),
+            supported=checked.share("supported"),
+            partly=checked.share("partly"),
+            kind=float(gives_what_is_asked(without_citations(checked.text), turn.asked)),
+        )
+        if self._on_signals is not None:
+            self._on_signals(signals)
+        return confidence_of(signals, self._calibration())
 
     def _budget(self) -> int:
         if self._settings.source_tokens:
@@ -378,52 +270,9 @@ class GroundedAnswerer:
         return stored if isinstance(stored, Mapping) else None
 
 
-class _Draft:
-    """What the model said so far."""
-
-    def __init__(self) -> None:
-        self.raw = ""
-        self.text = ""
-        self.first_token: float | None = None
-        self.end = GenerationEnd("stop", 0, 0, 0)
-
-
 def answer(answerer: Any, request: AskRequest, cancel: Event | None = None) -> Answer:
     """The finished answer of an Answerer, without its preview."""
     for event in answerer.stream(request, cancel):
         if isinstance(event, AnswerDone):
             return event.answer
     raise GeneratorFailed("the answer ended without a result; ask again")
-
-
-def evidence_of(hits: Sequence[Hit]) -> list[Evidence]:
-    """Hits as sources that sentences are held against, numbered from 1."""
-    return [Evidence(n, h.chunk.text, h.chunk.context or h.title) for n, h in enumerate(hits, 1)]
-
-
-def _quote(finding: Finding | None, hit: Hit) -> Span:
-    return finding.span if finding is not None and finding.span[1] > finding.span[0] else (0, len(hit.chunk.text))
-
-
-def _share(sentences: Sequence[Sentence], verdict: str) -> float:
-    return sum(s.verdict == verdict for s in sentences) / len(sentences) if sentences else 0.0
-
-
-def _without_marks(text: str) -> str:
-    return text if not cited_numbers(text) else without_citations(text)
-
-
-def _rejoined(text: str, kept: Sequence[Sentence]) -> tuple[str, tuple[Sentence, ...]]:
-    """The kept sentences as a text of their own, with their spans in it."""
-    chinese = prompt_language(text) == "zh"
-    out, moved = "", []
-    for s in kept:
-        gap = "" if not out or chinese else " "
-        start = len(out) + len(gap)
-        out += gap + s.text
-        moved.append(replace(s, span=(start, start + len(s.text))))
-    return out, tuple(moved)
-
-
-def _grounded(hits: Sequence[Hit]) -> Callable[[str], bool]:
-    return lambda word: any(word in h.chunk.text for h in hits)

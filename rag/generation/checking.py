@@ -1,0 +1,112 @@
+"""A draft against its sources: what counts as said, citations repaired, a verdict for every sentence (pure but for `similarity`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rag.generation.citations import cited_numbers, with_citations, without_citations
+from rag.generation.evidence import Evidence, Finding, Similarity, check
+from rag.generation.json_answers import leaves
+from rag.generation.prompting import is_refusal, prompt_language
+from rag.generation.quoting import SURE, best_quote, says_nothing_new
+from rag.generation.sentences import sentence_spans
+from rag.types import Hit, Sentence, Span, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A text whose citations are those that support it."""
+
+    text: str
+    sentences: tuple[Sentence, ...]
+    quotes: Mapping[int, Span]  # source -> the span of its chunk that it is quoted with
+
+    def share(self, verdict: Verdict) -> float:
+        """Share of the sentences with this verdict, 0..1."""
+        return sum(s.verdict == verdict for s in self.sentences) / max(len(self.sentences), 1)
+
+    def without_unsupported(self) -> Checked:
+        """The sentences that are not unsupported, as a text of their own, with their spans in it."""
+        chinese = prompt_language(self.text) == "zh"
+        out, moved = "", []
+        for s in self.sentences:
+            if s.verdict == "unsupported":
+                continue
+            gap = "" if not out or chinese else " "
+            start = len(out) + len(gap)
+            out += gap + s.text
+            moved.append(replace(s, span=(start, start + len(s.text))))
+        return Checked(out, tuple(moved), self.quotes)
+
+
+def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
+    """The model's answer; the sentence of a source where the model gave no words of its own, or refused what a source
+    plainly says; None for a refusal."""
+    bare = without_citations(text)
+    if cited_numbers(text) and not any(c.isalnum() for c in bare):
+        named = next((n for n in cited_numbers(text) if n <= len(hits)), None)
+        quote = best_quote(question, hits, only=named)
+        return f"{quote.text} [{quote.n}]" if quote else None
+    if is_refusal(bare):
+        quote = best_quote(question, hits)
+        return f"{quote.text} [{quote.n}]" if quote and quote.fits and quote.coverage >= SURE else None
+    if says_nothing_new(bare, question):
+        quote = best_quote(question, hits)
+        return f"{quote.text} [{quote.n}]" if quote and quote.coverage >= 0.5 else text
+    return text
+
+
+def check_text(question: str, text: str, hits: Sequence[Hit], similarity: Similarity | None) -> Checked:
+    """The text with repaired citations and a verdict for each of its sentences."""
+    sources = evidence_of(hits)
+    out, at = "", 0
+    found: list[Sentence] = []
+    quotes: dict[int, Span] = {}
+    for start, end in sentence_spans(text):
+        out += text[at:start]
+        at = end
+        raw = text[start:end]
+        verdict, numbers, reason, findings = check(
+            raw, cited_numbers(raw), sources, question=question, similarity=similarity
+        )
+        mended = with_citations(raw, numbers)
+        found.append(Sentence(mended, verdict, numbers, (len(out), len(out) + len(mended)), reason))
+        out += mended
+        for n in numbers:
+            quotes.setdefault(n, _quote(findings.get(n), hits[n - 1]))
+    return Checked(out + _without_marks(text[at:]), tuple(found), quotes)
+
+
+def check_json(question: str, text: str, hits: Sequence[Hit], similarity: Similarity | None) -> Checked | None:
+    """A JSON text with a verdict for each of its strings and numbers; None when all of them are refusals. Raises ValueError
+    when it is not JSON."""
+    values = list(leaves(json.loads(text)))
+    if all(is_refusal(v) for v in values):
+        return None
+    sources = evidence_of(hits)
+    found: list[Sentence] = []
+    quotes: dict[int, Span] = {}
+    for value in values:
+        verdict, numbers, reason, findings = check(
+            value, cited_numbers(value), sources, question=question, similarity=similarity
+        )
+        start = max(text.find(json.dumps(value, ensure_ascii=False)[1:-1]), 0)
+        found.append(Sentence(value, verdict, numbers, (start, start + len(value)), reason))
+        for n in numbers:
+            quotes.setdefault(n, _quote(findings.get(n), hits[n - 1]))
+    return Checked(text, tuple(found), quotes)
+
+
+def evidence_of(hits: Sequence[Hit]) -> list[Evidence]:
+    """Hits as sources that sentences are held against, numbered from 1."""
+    return [Evidence(n, h.chunk.text, h.chunk.context or h.title) for n, h in enumerate(hits, 1)]
+
+
+def _quote(finding: Finding | None, hit: Hit) -> Span:
+    return finding.span if finding is not None and finding.span[1] > finding.span[0] else (0, len(hit.chunk.text))
+
+
+def _without_marks(text: str) -> str:
+    return text if not cited_numbers(text) else without_citations(text)
