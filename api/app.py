@@ -80,6 +80,7 @@ def create_app(services: Services, *, open_allowed: bool = True) -> FastAPI:
         feedback.router,
         feedback.admin,
         pages.router,
+        pages.admin,
         health.router,
         health.admin,
     ):

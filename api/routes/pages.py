@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from api.auth import AdminRoute, caller
 from api.routes.responses import errors
 from api.schemas import ReportOut
 from api.service import service_of
@@ -19,6 +20,7 @@ from rag.errors import NotFound
 
 public = APIRouter(include_in_schema=False)
 router = APIRouter(tags=["evaluation"])
+admin = APIRouter(tags=["evaluation"], route_class=AdminRoute)
 
 WEB = Path(__file__).parent.parent / "web"
 REPORT_BYTES = 20_000_000
@@ -44,9 +46,30 @@ async def icon() -> Response:
 
 @router.get("/report", responses={200: {"model": ReportOut}, **errors(404)})
 async def report(request: Request) -> Response:
-    """The newest evaluation report: of all folders under `reports/` in the home, the one whose report.json was written last."""
+    """The newest evaluation report: of all folders under `reports/` in the home, the one whose report.json was written last.
+    Its examples quote documents of every group, so only an administrator's key gets them."""
     service = service_of(request)
-    return JSONResponse(await service.search(lambda: newest(service.settings.home / "reports")))
+    found = await service.search(lambda: newest(service.settings.home / "reports"))
+    if not caller(request).admin:
+        found["report"].pop("failures", None)
+    return JSONResponse(found)
+
+
+@admin.get(
+    "/report/file",
+    response_class=FileResponse,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **errors(404)},
+)
+async def report_file(request: Request) -> Response:
+    """The whole of it as the file that stands beside report.json: to be kept and opened from there, not shown by this service,
+    whose policy lets no page bring styles of its own."""
+    service = service_of(request)
+    folder = service.settings.home / "reports"
+    name = str((await service.search(lambda: newest(folder)))["name"])
+    file = folder / name / "report.html"
+    if not file.is_file():
+        raise NotFound(f"reports/{name}: there is no report.html beside its report.json; run the evaluation again")
+    return FileResponse(file, media_type="text/html", filename="report.html")
 
 
 def newest(folder: Path) -> dict[str, Any]:

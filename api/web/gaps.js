@@ -20,7 +20,7 @@ export function gapsView(state) {
     await refresh();
   }
   const table = (gaps) => h("table", {},
-    h("thead", {}, h("tr", {}, h("th", {}, t("chat")), h("th.narrow", {}, t("asked")), h("th.narrow", {}, t("last")), h("th", {}, h("span.unseen", {}, t("settled"))))),
+    h("thead", {}, h("tr", {}, h("th", {}, t("question")), h("th.narrow", {}, t("asked")), h("th.narrow", {}, t("last")), h("th", {}, h("span.unseen", {}, t("settled"))))),
     h("tbody", {}, gaps.map((g) => h("tr", {},
       h("td", {}, g.question, h("small", {}, `${g.reason === "down" ? t("judgedDown") : t("abstained")} · ${g.collection}`)),
       h("td.narrow", {}, String(g.count)), h("td.narrow", {}, g.last_seen.slice(0, 10)),

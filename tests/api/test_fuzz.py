@@ -29,6 +29,7 @@ def test_the_interface_does_what_its_document_says(home: Path, tmp_path: Path) -
     report.write_text(
         json.dumps({"arms": {"rag": {"metrics": {"f1": {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 10}}}}})
     )
+    (report.parent / "report.html").write_text("<!doctype html><title>Report</title>")
     key = make_key(home, admin=True)
     canvas = Canvas(str(tmp_path / "page.pdf"))
     canvas.drawString(72, 720, "A page.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,12 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     home = tmp_path_factory.mktemp("home")
     add(home, {"pay.md": f"The bonus pool is {SECRET} crowns."}, ["hr"])
     add(home, {"firmware.md": f"The bonus firmware is build {OTHER}."}, ["eng"])
+    report = home / "reports" / "one"  # its examples quote documents of both
+    report.mkdir(parents=True)
+    (report / "report.json").write_text(
+        json.dumps({"arms": {}, "failures": {"examples": [{"said": f"{SECRET} {OTHER}"}]}})
+    )
+    (report / "report.html").write_text(f"{SECRET} {OTHER}")
     keys = {"hr": make_key(home, "hr"), "eng": make_key(home, "eng"), "admin": make_key(home, admin=True)}
     keys["revoked"] = make_key(home, "hr")
     with Ledger(home) as ledger:

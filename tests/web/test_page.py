@@ -60,10 +60,24 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         json.dumps(
             {
                 "arms": metrics,
-                "verdicts": [{"kind": "number", "better": "rag", "text": "RAG is better by 0.57 (0.50 to 0.64)."}],
+                "verdicts": [
+                    {
+                        "kind": "number",
+                        "better": "rag",
+                        "text": "RAG is better by 0.57 (0.50 to 0.64).",
+                        "text_zh": "RAG 高 0.57。",
+                    },
+                    {
+                        "kind": "zh",
+                        "better": "undecided",
+                        "text": "Undecided on Chinese questions.",
+                        "text_zh": "中文问题未分高下。",
+                    },
+                ],
             }
         )
     )
+    (report.parent / "report.html").write_text("<!doctype html><title>All of it</title>")
     with Live(
         home, Script(words=SAID.split(), seconds=0.03, verdicts=("supported", "partly", "unsupported"))
     ) as started:
@@ -270,8 +284,14 @@ def test_text_of_documents_and_models_is_never_markup(page: Page, live: Live) ->
 
 def test_the_newest_evaluation_is_shown(page: Page) -> None:
     page.get_by_role("link", name="Evaluation").click()
-    expect(page.locator("tbody tr", has_text="RAG is better by 0.57")).to_have_count(1)
+    expect(page.locator(".verdicts li", has_text="RAG is better by 0.57")).to_be_visible()
+    expect(page.get_by_text("Undecided on Chinese questions")).to_be_hidden()
+    page.get_by_text("Undecided (1)").click()
+    expect(page.get_by_text("Undecided on Chinese questions")).to_be_visible()
     expect(page.locator(".chart")).to_contain_text("0.730 – 0.830")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the whole report").click()
+    assert "All of it" in download.value.path().read_text()
     shot(page, "evaluation")
 
 
