@@ -37,6 +37,10 @@ def register(commands: _SubParsersAction[ArgumentParser]) -> None:
     p.add_argument(
         "--judge", action="store_true", help="also let the local model judge, with its agreement and coverage"
     )
+    p.add_argument(
+        "--parallel", type=int, default=1, metavar="N", help="questions asked at the same time, for servers that batch; "
+        "times then mean nothing"
+    )  # fmt: skip
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
     p.set_defaults(run=_run)
@@ -66,6 +70,7 @@ def _run(args: Namespace) -> int:
         split=args.split,
         groups=frozenset(g.strip() for g in args.groups.split(",")) if args.groups is not None else None,
         judge=args.judge,
+        parallel=args.parallel,
         command=_command(),
     )
     found = compare_arms(wanted, load)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ class Wanted:
     split: str | None = None
     groups: frozenset[str] | None = None
     judge: bool = False
+    parallel: int = 1
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -60,8 +62,8 @@ class Wanted:
                 raise UsageError(f"arm {arm!r}: unknown; there are {', '.join(NAMES)} and rag:KNOB=VALUE")
         if len(set(self.arms)) < len(self.arms):
             raise UsageError("an arm stands there twice")
-        if self.limit is not None and self.limit < 1:
-            raise UsageError("--limit must be at least 1")
+        if min(self.parallel, 1 if self.limit is None else self.limit) < 1:
+            raise UsageError("--limit and --parallel must be at least 1")
         if any(a in NEEDS_ADAPTER for a in self.arms) and self.lora is None:
             raise UsageError("the arms lora and lora+rag need an adapter: give --lora EXPORT_DIR")
 
@@ -180,12 +182,12 @@ def _answers(
             with _opened(name, questions, services.settings.generator, load, wanted, export) as arm:
                 bar.set_postfix(arm=name, refresh=False)
                 arm.ask(missing[0])  # loads what is loaded on first use, so that no question pays for it
-                for q in missing:
-                    given = arm.ask(q)
-                    done[name, q.id] = given
-                    file.write(json.dumps(given.record(), ensure_ascii=False) + "\n")
-                    file.flush()
-                    bar.update()
+                with ThreadPoolExecutor(wanted.parallel) as pool:
+                    for given in pool.map(arm.ask, missing):
+                        done[name, given.question] = given
+                        file.write(json.dumps(given.record(), ensure_ascii=False) + "\n")
+                        file.flush()
+                        bar.update()
     _in_order(wanted, questions, done)
     return {a: {q.id: done[a, q.id] for q in questions} for a in wanted.arms}
 

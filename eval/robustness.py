@@ -58,7 +58,7 @@ def _case(r: Mapping[str, Any], part: Part, lang: str, name: str) -> Case:
         part,
         lang or language_of(r["query"]),
         r["query"],
-        _facts(r.get("answer"), all_needed=part == "int"),
+        _facts(r.get("answer")),
         tuple(map(str, positive)),
         tuple(map(str, r.get("negative") or ())),
         tuple(map(str, r.get("positive_wrong") or ())),
@@ -66,14 +66,11 @@ def _case(r: Mapping[str, Any], part: Part, lang: str, name: str) -> Case:
     )
 
 
-def _facts(answer: Any, *, all_needed: bool) -> Facts:
-    """`answer` is a string, or a list whose items are needed (a list in it holds alternatives)."""
+def _facts(answer: Any) -> Facts:
+    """`answer` is a string, or a list of which every item is needed (a list in it holds its wordings), as the paper's own script has it."""
     if isinstance(answer, str):
         return ((answer,),)
-    items = [tuple(map(str, a)) if isinstance(a, list) else (str(a),) for a in answer or ()]
-    if all_needed or any(len(i) > 1 for i in items):
-        return tuple(items)
-    return (tuple(w for i in items for w in i),)
+    return tuple(tuple(map(str, a)) if isinstance(a, list) else (str(a),) for a in answer or ())
 
 
 def _first(value: Any) -> str:

@@ -25,6 +25,9 @@ def register(commands: _SubParsersAction[ArgumentParser]) -> None:
     p.add_argument("--noise", default="0,0.2,0.4,0.6,0.8", help="noise rates")
     p.add_argument("--documents", type=int, default=5, help="documents in a prompt")
     p.add_argument("--limit", type=int, metavar="N", help="questions of each file")
+    p.add_argument(
+        "--parallel", type=int, default=1, metavar="N", help="questions asked at the same time, for servers that batch"
+    )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
     p.set_defaults(run=_run)
@@ -41,6 +44,8 @@ def _run(args: Namespace) -> int:
         raise UsageError(f"--noise {args.noise}: give numbers from 0 to 1, such as 0,0.4,0.8") from e
     generator = args.model and (args.model if ":" in args.model else f"embedded:{args.model}")
     settings = Settings.load(home=args.home, collection=args.collection, generator=generator)
-    found = measure(Wanted(args.dataset, noise, args.documents, args.limit, args.seed, args.out), settings)
+    found = measure(
+        Wanted(args.dataset, noise, args.documents, args.limit, args.seed, args.out, args.parallel), settings
+    )
     emit(args, found, words(found))
     return 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tqdm import tqdm
@@ -35,12 +37,13 @@ class Wanted:
     limit: int | None
     seed: int
     out: Path
+    parallel: int = 1
 
     def __post_init__(self) -> None:
         if not self.noise or any(not 0 <= x <= 1 for x in self.noise):
             raise UsageError("noise rates lie between 0 and 1")
-        if self.documents < 1 or (self.limit is not None and self.limit < 1):
-            raise UsageError("--documents and --limit are at least 1")
+        if min(self.documents, self.parallel, 1 if self.limit is None else self.limit) < 1:
+            raise UsageError("--documents, --parallel and --limit are at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,13 @@ def _probes(cases: Sequence[Case], wanted: Wanted) -> list[Probe]:
     def add(case: Case, measure: str, documents: Sequence[str]) -> None:
         probes.append(Probe(f"{case.id}|{measure}", measure, case, tuple(documents)))
 
+    refined = {c.lang for c in cases if c.part == "refine"}
     for case in cases:
         others = [
             d for c in cases if c.lang == case.lang and c.part == case.part and c is not case for d in c.negative[:2]
         ]
-        if case.part == "refine":
+        # Where the set has no file for noise, the true documents of its counterfactual questions serve.
+        if case.part == "refine" or (case.part == "fact" and case.lang not in refined):
             for noise in wanted.noise:
                 add(case, f"accuracy at noise {noise:g}, {case.lang}",
                     documents_at(case, noise, wanted.documents, wanted.seed, others))  # fmt: skip
@@ -94,11 +99,11 @@ def _probes(cases: Sequence[Case], wanted: Wanted) -> list[Probe]:
                 f"refused without an answer, {case.lang}",
                 documents_at(case, 1.0, wanted.documents, wanted.seed, others),
             )
-        elif case.part == "int":
-            for noise in [n for n in wanted.noise if n <= 0.4]:
+        if case.part == "int":
+            for noise in [n for n in wanted.noise if n <= 0.4] or [0.0]:
                 add(case, f"integration at noise {noise:g}, {case.lang}",
                     documents_at(case, noise, wanted.documents, wanted.seed, others))  # fmt: skip
-        elif case.positive_wrong:
+        if case.positive_wrong:
             add(case, f"false documents, {case.lang}", case.positive_wrong[: wanted.documents])
     return probes
 
@@ -157,6 +162,7 @@ def _ask(
     identity = json.dumps({"model": model, "seed": wanted.seed, "documents": wanted.documents})
     run = wanted.out / "run.json"
     done: dict[tuple[str, str], dict[str, Any]] = {}
+    lock = Lock()
     if run.is_file() and run.read_text(encoding="utf-8") == identity and file.is_file():
         for line in file.read_text(encoding="utf-8").split("\n")[:-1]:
             row = json.loads(line)
@@ -167,16 +173,23 @@ def _ask(
     with (
         file.open("a", encoding="utf-8") as out,
         tqdm(total=len(probes) * len(arms), desc="robustness", file=sys.stderr) as bar,
+        ThreadPoolExecutor(wanted.parallel) as pool,
     ):
-        for probe in probes:
-            for arm, say in arms.items():  # alternating, so that both meet the same machine
-                if (arm, probe.key) not in done:
-                    text, refused = say(probe)
-                    row = {"arm": arm, "key": probe.key, "text": text, "refused": refused}
-                    done[arm, probe.key] = row
-                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
-                    out.flush()
+
+        def ask(arm: str, probe: Probe) -> None:
+            text, refused = arms[arm](probe)
+            row = {"arm": arm, "key": probe.key, "text": text, "refused": refused}
+            with lock:
+                done[arm, probe.key] = row
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+                out.flush()
                 bar.update()
+
+        # Alternating, so that both arms meet the same machine.
+        missing = [(arm, probe) for probe in probes for arm in arms if (arm, probe.key) not in done]
+        bar.update(len(probes) * len(arms) - len(missing))
+        for asked in [pool.submit(ask, *one) for one in missing]:
+            asked.result()
     return done
 
 

@@ -33,6 +33,8 @@ class Job:
     prompt: list[int]
     longest: int
     out: list[int] = field(default_factory=list)
+    sure: list[float] = field(default_factory=list)  # log probability of each token of `out`
+    first: list[tuple[int, float]] = field(default_factory=list)  # the likeliest first tokens
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -78,9 +80,14 @@ class Batches:
                 logits_to_keep=1,
             )
             cache = out.past_key_values
-            following = out.logits[:, -1].argmax(-1)
+            likely = out.logits[:, -1].float().log_softmax(-1).topk(5)
+            following = likely.indices[:, 0]
             keep = []
             for i, (job, token) in enumerate(zip(rows, following.tolist(), strict=True)):
+                scores = likely.values[i].tolist()
+                if not job.out:
+                    job.first = list(zip(likely.indices[i].tolist(), scores, strict=True))
+                job.sure.append(scores[0])  # of the end, too
                 if token in self._ends or len(job.out) >= job.longest:
                     job.done.set()
                 else:
@@ -118,9 +125,13 @@ def serve(args: argparse.Namespace) -> None:
             said = tokenizer.decode(job.out, skip_special_tokens=True)
             reason = "length" if len(job.out) >= job.longest else "stop"
             usage = {"prompt_tokens": len(job.prompt), "completion_tokens": len(job.out)}
+            sure = {
+                "content": [{"logprob": p} for p in job.sure],
+                "first": [{"token": tokenizer.decode([t]), "logprob": p} for t, p in job.first],
+            }
             events = [
                 {"choices": [{"delta": {"content": said}, "finish_reason": None}]},
-                {"choices": [{"delta": {}, "finish_reason": reason}], "usage": usage},
+                {"choices": [{"delta": {}, "finish_reason": reason, "logprobs": sure}], "usage": usage},
             ]
             body = "".join(f"data: {json.dumps(e)}\n\n" for e in events) + "data: [DONE]\n\n"
             self._send(body.encode(), "text/event-stream")

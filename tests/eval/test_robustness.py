@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from eval.robustness import correct, documents_at, read_cases
-from eval.robustness_run import Wanted, _probes
+from eval.robustness_run import Wanted, _ask, _probes
 from rag.errors import UsageError
 
 
 def _folder(tmp_path: Path) -> Path:
-    refine = {"id": 0, "query": "Who won?", "answer": ["Ann", "Anne"], "positive": ["Ann won.", "It was Ann."],
+    refine = {"id": 0, "query": "Who won?", "answer": [["Ann", "Anne"]], "positive": ["Ann won.", "It was Ann."],
               "negative": ["n1", "n2", "n3", "n4", "n5"]}  # fmt: skip
     parts = {
         "id": 0,
@@ -59,6 +59,26 @@ def test_every_part_has_its_conditions(tmp_path: Path) -> None:
         "false documents, en", "accuracy at noise 0, en", "accuracy at noise 0.8, en", "refused without an answer, en",
         "integration at noise 0, zh",
     ]  # fmt: skip
+
+
+def test_noise_and_refusal_fall_back_on_the_true_documents_of_false_ones(tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    (folder / "en_refine.jsonl").unlink()
+    probes = _probes(read_cases(folder), Wanted(folder, (0.6,), 5, None, 0, tmp_path / "out"))
+    assert [p.measure for p in probes if p.case.lang == "en"] == [
+        "accuracy at noise 0.6, en", "refused without an answer, en", "false documents, en",
+    ]  # fmt: skip
+
+
+def test_answers_asked_side_by_side_are_all_kept(tmp_path: Path) -> None:
+    folder = _folder(tmp_path)
+    wanted = Wanted(folder, (0.6,), 5, None, 0, tmp_path, parallel=4)
+    probes = _probes(read_cases(folder), wanted)
+    said = _ask(probes, {"rag": lambda p: (p.key, False), "plain": lambda p: ("", True)}, wanted, "toy")
+    assert {k: v["text"] for k, v in said.items() if k[0] == "rag"} == {("rag", p.key): p.key for p in probes}
+    assert len((tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()) == 2 * len(probes)
+    again = _ask(probes, {}, wanted, "toy")
+    assert again == said
 
 
 def test_a_folder_without_rgb_and_odd_rates_are_refused(tmp_path: Path) -> None:
