@@ -56,7 +56,8 @@ def about(
 
 
 def _costs(arms: Sequence[str], services: Services, export: Export | None) -> dict[str, Any]:
-    """What it costs each way to make the system know one changed document: measured here, or when the adapter was trained."""
+    """What it costs each way to make the system know one changed document, in seconds of processor time (those of all cores together,
+    whatever else the machine does): measured here, or when the adapter was trained."""
     found: dict[str, Any] = {}
     if any(a not in NEEDS_NO_DOCUMENTS for a in arms):
         snapshot = services.collection().snapshot()
@@ -66,14 +67,14 @@ def _costs(arms: Sequence[str], services: Services, export: Export | None) -> di
             chunks = snapshot.document_chunks(middle.document)
             fields = services.fields()
             fields.embed(chunks[:1])  # loads the embedders
-            started = time.monotonic()
+            started = time.process_time()
             fields.embed(chunks)
             what = f"embed the {len(chunks)} chunks of a document of median length again"
-            found["rag"] = {"seconds": time.monotonic() - started, "what": what}
-    if export is not None and (export.about.get("training") or {}).get("seconds"):
-        training = export.about["training"]
+            found["rag"] = {"processor_seconds": time.process_time() - started, "what": what}
+    training = (export.about.get("training") or {}) if export is not None else {}
+    if "processor_seconds" in training:
         what = f"train the adapter again, {training['steps']} steps, without export and parity check"
-        found["lora"] = {"seconds": training["seconds"], "what": what}
+        found["lora"] = {"processor_seconds": training["processor_seconds"], "what": what}
     return found
 
 

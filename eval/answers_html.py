@@ -186,12 +186,12 @@ def _costs(report: Mapping[str, Any]) -> str:
     if not costs:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td class=n>{c['seconds']:.1f}</td><td>{escape(c['what'])}</td></tr>"
+        f"<tr><td>{escape(name)}</td><td class=n>{c['processor_seconds']:.1f}</td><td>{escape(c['what'])}</td></tr>"
         for name, c in costs.items()
     )
     return (
         _h2("What one change of the knowledge costs", "更新一次知识的代价")
-        + f"<table><tr><th></th><th>{_both('seconds', '秒')}</th><th></th></tr>{rows}</table>"
+        + f"<table><tr><th></th><th>{_both('seconds of processor time', '处理器时间（秒）')}</th><th></th></tr>{rows}</table>"
     )
 
 

@@ -51,7 +51,10 @@ def markdown(report: Mapping[str, Any]) -> str:
         lines += [f"- {step}: {n}" for step, n in report["failures"]["rag"].items()]
     if report.get("costs"):
         lines += ["", "## What one change of the knowledge costs", ""]
-        lines += [f"- {name}: {c['seconds']:.1f} s ({c['what']})" for name, c in report["costs"].items()]
+        lines += [
+            f"- {name}: {c['processor_seconds']:.1f} s of processor time ({c['what']})"
+            for name, c in report["costs"].items()
+        ]
     return "\n".join(lines) + f"\n\nMade by: `{report.get('command', '')}`\n"
 
 

@@ -25,6 +25,9 @@ class Progress:
     validation: list[tuple[int, float]] = field(default_factory=list)  # (step, loss)
     tokens: int = 0  # read, prompts included
     seconds: float = 0.0
+    processor: list[float] = field(
+        default_factory=list
+    )  # seconds of processor time, all threads together, of every step
     stopped: str = ""  # why it ended: "", "steps", "early"
 
 
@@ -98,9 +101,8 @@ def load(
                 key: value.clone() if key == "step" else value.to(parameter.device) for key, value in mine.items()
             }
     p = state["progress"]
-    return Progress(
-        p["step"], p["losses"], [(s, v) for s, v in p["validation"]], p["tokens"], p["seconds"], p["stopped"]
-    )
+    p["validation"] = [(step, loss) for step, loss in p["validation"]]
+    return Progress(**p)
 
 
 def _all(out: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +67,18 @@ def export(adapter: Path, base: Base, gguf: Path, out: Path, quantization: Quant
         "groups": groups,
         "documents": training.get("documents") or {},
         "held_out": training.get("held_out") or [],
-        "training": {k: training.get(k) for k in ("recipe", "examples", "dtype")}
-        | {
-            "seconds": (training.get("progress") or {}).get("seconds"),
-            "steps": (training.get("progress") or {}).get("step"),
-        },
+        "training": {k: training.get(k) for k in ("recipe", "examples", "dtype")} | _effort(training),
         "sha256": {name: sha256_of(out / name) for name in ("adapter.gguf", "model.gguf")},
     }
     (out / ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
     return read_export(out)
+
+
+def _effort(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Steps, and the seconds of processor time that they took; nothing for an adapter that was not trained here."""
+    progress = training.get("progress") or {}
+    each = progress.get("processor")
+    return {"steps": progress["step"], "processor_seconds": sum(each) / len(each) * progress["step"]} if each else {}
 
 
 def _in_catalog(name: str) -> bool:

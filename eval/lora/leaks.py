@@ -65,6 +65,12 @@ def find_leaks(
     return leaks
 
 
+def overlap(a: str, b: str) -> float:
+    """Jaccard index of the n-grams of two questions, 0..1; from `OVERLAP` on one is a rewording of the other."""
+    mine, other = _grams(a), _grams(b)
+    return len(mine & other) / max(1, len(mine | other))
+
+
 def _nearest(
     questions: Sequence[GoldenQuestion], trained: Sequence[Example], embedder: Embedder
 ) -> list[tuple[int, float]]:

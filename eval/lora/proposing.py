@@ -1,7 +1,7 @@
 """Question-answer pairs that the local model proposes from chunks, and the automatic checks that most proposals must fail.
 
 A proposal is kept when its evidence stands verbatim in the chunk, its answer stands in the evidence, its question does not give the
-answer away, and the model, asked without the document, does not know it. Near misses (the question with another number or name)
+answer away or repeat an earlier one, and the model, asked without the document, does not know it. Near misses (the question with another number or name)
 become unanswerable examples.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from eval.lora.examples import Example
-from eval.lora.leaks import normal
+from eval.lora.leaks import OVERLAP, normal, overlap
 from eval.prompts import REFUSAL, closed_book
 from eval.text_metrics import states
 from rag.errors import GeneratorFailed
@@ -68,15 +68,13 @@ def propose(
 ) -> list[Example]:
     """At most `count` checked pairs, from chunks in seeded order over all documents, near misses among them (one in eight)."""
     found: list[Example] = []
-    seen: set[str] = set()
     with tqdm(total=count, desc="proposing", unit="pair", file=sys.stderr) as bar:
         for path, chunk in _chunks(snapshot, seed):
             if len(found) >= count:
                 break
             for example in proposals(chunk, path, generator, seed):
-                if len(found) >= count or normal(example.instruction) in seen:
+                if len(found) >= count or any(overlap(example.instruction, e.instruction) >= OVERLAP for e in found):
                     continue
-                seen.add(normal(example.instruction))
                 found.append(example)
                 bar.update()
                 if len(found) % 8 == 7 and (miss := near_miss(example, chunk)) is not None:

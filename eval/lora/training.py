@@ -169,7 +169,7 @@ def _run(
     parameters = list(weights.values())
     with tqdm(total=steps, initial=progress.step, desc="training", unit="step", file=sys.stderr, mininterval=1) as bar:
         while progress.step < last and not progress.stopped:
-            started = time.monotonic()
+            started, busy = time.monotonic(), time.process_time()
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate * _schedule(progress.step, steps, recipe.warmup)
             loss, read = _step(model, optimizer, [next(batches) for _ in range(recipe.accumulate)], data, parameters)
@@ -177,6 +177,7 @@ def _run(
             progress.losses.append(loss)
             progress.tokens += read
             progress.seconds += time.monotonic() - started
+            progress.processor.append(time.process_time() - busy)
             bar.set_postfix(
                 loss=f"{loss:.3f}", tokens_s=f"{progress.tokens / max(progress.seconds, 1e-9):.0f}", refresh=False
             )
