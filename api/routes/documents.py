@@ -89,7 +89,8 @@ async def one(document: DocumentId, request: Request, collection: Name | None = 
     def read() -> dict[str, Any]:
         snapshot = service.services.collection(collection).snapshot()
         found = snapshot.document(document, groups)
-        info = next((d for d in snapshot.documents(groups) if d.document == document), None)
+        visible = {d.document: d for d in snapshot.documents(groups)}
+        info = visible.get(document)
         return {
             "document": found.id,
             "title": found.title,
@@ -105,7 +106,7 @@ async def one(document: DocumentId, request: Request, collection: Name | None = 
                 for p in found.pages
             ],
             "picture": _original(service, found, collection) is not None,
-            "superseded_by": found.superseded_by,
+            "superseded_by": found.superseded_by if found.superseded_by in visible else None,
         }
 
     return JSONResponse(await service.search(read))
