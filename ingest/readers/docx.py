@@ -1,12 +1,14 @@
-"""Word documents by python-docx: paragraphs, headings by style, lists, tables, in the order of the body; then foot- and endnotes' place is left out."""
+"""Word documents by python-docx: paragraphs, headings by style, lists and tables in the order of the body, a foot- or endnote after the
+paragraph that refers to it; headers and footers once, at the end."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import docx
+from docx.oxml import parse_xml
 from docx.oxml.ns import qn
 from docx.table import Table
 from docx.text.paragraph import Paragraph
@@ -14,6 +16,7 @@ from docx.text.paragraph import Paragraph
 from ingest.parsed import Parsed, Source, TextBuilder, Unreadable
 from ingest.readers.office import checked_package, core_date
 
+_CJK = re.compile(r"[\u4e00-\u9fff]{4}")
 _HEADING = re.compile(r"^(?:heading|标题|überschrift|titre)\s*(\d)$", re.IGNORECASE)
 
 
@@ -21,6 +24,7 @@ def read(source: Source) -> Iterator[Parsed]:
     """One document. Raises Unreadable for what is no Word document, is encrypted, or unpacks beyond the limits."""
     try:
         document = docx.Document(checked_package(source))
+        notes, running = _notes(document), _running(document)
     except (KeyError, ValueError, AttributeError, IndexError, SyntaxError) as e:
         raise Unreadable(f"not a readable Word document ({str(e)[:120] or type(e).__name__})") from e
     builder = TextBuilder(source.limits)
@@ -57,7 +61,12 @@ def read(source: Source) -> Iterator[Parsed]:
         else:
             flush()
             builder.block("paragraph", text)
+        for note in _noted(element, notes):
+            flush()
+            builder.block("paragraph", note)
     flush()
+    for line in running:
+        builder.block("paragraph", line)
     facts = document.core_properties
     title = _known(facts.title) or first or source.name.rsplit(".", 1)[0]
     yield builder.build("docx", title, author=_known(facts.author), date=core_date(facts.modified, facts.created))
@@ -83,6 +92,43 @@ def _text(paragraph: Any) -> str:
         else:
             parts.append({qn("w:tab"): "\t", qn("w:noBreakHyphen"): "-"}.get(node.tag, "\n"))
     return "".join(parts)
+
+
+_NOTES = {"footnotes": ("w:footnote", "w:footnoteReference"), "endnotes": ("w:endnote", "w:endnoteReference")}
+
+
+def _notes(document: Any) -> dict[tuple[str, str], str]:
+    """Text of each foot- and endnote by the tag that refers to it and its id."""
+    found = {}
+    for relation in document.part.rels.values():
+        kind = relation.reltype.rsplit("/", 1)[-1]
+        if kind not in _NOTES or relation.is_external:
+            continue
+        note, reference = _NOTES[kind]
+        for element in parse_xml(relation.target_part.blob).iter(qn(note)):
+            text = " ".join(" ".join(_text(p) for p in element.iter(qn("w:p"))).split())
+            if text:
+                found[qn(reference), element.get(qn("w:id"), "")] = text
+    return found
+
+
+def _noted(paragraph: Any, notes: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    """The notes that a paragraph refers to, in order."""
+    for node in paragraph.iter(*(qn(reference) for _, reference in _NOTES.values())):
+        if text := notes.get((node.tag, node.get(qn("w:id"), ""))):
+            yield text
+
+
+def _running(document: Any) -> list[str]:
+    """Texts of headers and footers, each once; page numbers and other scraps left out."""
+    parts = (
+        part
+        for section in document.sections
+        for part in (section.header, section.first_page_header, section.footer, section.first_page_footer)
+        if not part.is_linked_to_previous
+    )
+    lines = (" ".join(_text(p).split()) for part in parts for p in part._element.iter(qn("w:p")))
+    return list(dict.fromkeys(line for line in lines if sum(c.isalpha() for c in line) >= 8 or _CJK.search(line)))
 
 
 def _style(paragraph: Paragraph) -> str:

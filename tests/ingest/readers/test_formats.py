@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from zipfile import ZipInfo
 
@@ -92,6 +93,31 @@ def test_word_documents_keep_headings_and_tables() -> None:
         ("paragraph", "The deposit is 6,600 dollars."),
         ("table", "| Part | Price |\n| --- | --- |\n| G-70 | 13.85 |"),
     ]
+
+
+def test_word_notes_stand_after_their_paragraph_and_running_heads_once_at_the_end() -> None:
+    import docx as word
+    from docx.opc.constants import RELATIONSHIP_TYPE
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+    from docx.oxml import parse_xml
+
+    space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    document = word.Document()
+    paragraph = document.add_paragraph("The fee is due in May.")
+    paragraph.add_run()._r.append(parse_xml(f'<w:footnoteReference {space} w:id="2"/>'))
+    document.add_paragraph("Later text.")
+    document.sections[0].header.paragraphs[0].text = "设备管理部内部文件"
+    document.sections[0].footer.paragraphs[0].text = "7"
+    notes = f'<w:footnotes {space}><w:footnote w:id="2"><w:p><w:r><w:t>Except in leap years.</w:t></w:r></w:p></w:footnote></w:footnotes>'
+    part = Part(PackURI("/word/footnotes.xml"), "application/xml", notes.encode(), document.part.package)
+    document.part.relate_to(part, RELATIONSHIP_TYPE.FOOTNOTES)
+    held = io.BytesIO()
+    document.save(held)
+    found = read_one("memo.docx", held.getvalue())
+    assert [line for line in found.text.splitlines() if line] == [
+        "The fee is due in May.", "Except in leap years.", "Later text.", "设备管理部内部文件",
+    ]  # fmt: skip
 
 
 def test_workbooks_have_a_page_a_sheet_and_a_table_a_block_of_rows() -> None:
