@@ -45,7 +45,6 @@ class EmbeddedGenerator:
         parallel: int = 1,
         lora: Path | None = None,
         timeout: float = 120.0,
-        speculate: bool = False,
     ) -> None:
         self.name = name
         self.context_length = context_length
@@ -54,7 +53,6 @@ class EmbeddedGenerator:
         self._parallel = parallel
         self._lora = lora
         self._timeout = timeout
-        self._speculate = speculate
         self._lock = RLock()
         self._turns = Semaphore(parallel)
         self._server: Any = None
@@ -256,6 +254,16 @@ class EmbeddedGenerator:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import xllamacpp
 
+        try:
+            return xllamacpp.Server(self._parameters())
+        except (RuntimeError, ValueError, MemoryError) as e:
+            raise GeneratorFailed(
+                f"{self.name}: llama.cpp cannot load {self._path} ({e}); check it with `rag models pull {self.name}`"
+            ) from e
+
+    def _parameters(self) -> Any:
+        import xllamacpp
+
         p = xllamacpp.CommonParams()
         p.model.path = str(self._path)
         p.n_ctx = self.context_length * self._parallel
@@ -270,17 +278,9 @@ class EmbeddedGenerator:
         p.api_keys = [self._key]
         p.cors_origins = "null"
         p.ui = p.endpoint_slots = p.endpoint_metrics = p.endpoint_props = False
-        if self._speculate:  # guesses the next words from repeats in the prompt, without a draft model
-            p.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
-            p.speculative.ngram_simple.size_n, p.speculative.ngram_simple.size_m = 4, 8
         if self._lora is not None:
             p.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(self._lora), 1.0)]
-        try:
-            return xllamacpp.Server(p)
-        except (RuntimeError, ValueError, MemoryError) as e:
-            raise GeneratorFailed(
-                f"{self.name}: llama.cpp cannot load {self._path} ({e}); check it with `rag models pull {self.name}`"
-            ) from e
+        return p
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         address = self._load().listening_address
