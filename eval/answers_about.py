@@ -70,11 +70,13 @@ def _costs(arms: Sequence[str], services: Services, export: Export | None) -> di
             started = time.process_time()
             fields.embed(chunks)
             what = f"embed the {len(chunks)} chunks of a document of median length again"
-            found["rag"] = {"processor_seconds": time.process_time() - started, "what": what}
+            what_zh = f"重新嵌入一份中等长度文档的 {len(chunks)} 个文本块"
+            found["rag"] = {"processor_seconds": time.process_time() - started, "what": what, "what_zh": what_zh}
     training = (export.about.get("training") or {}) if export is not None else {}
     if "processor_seconds" in training:
         what = f"train the adapter again, {training['steps']} steps, without export and parity check"
-        found["lora"] = {"processor_seconds": training["processor_seconds"], "what": what}
+        what_zh = f"重新训练适配器 {training['steps']} 步，不含导出与一致性检查"
+        found["lora"] = {"processor_seconds": training["processor_seconds"], "what": what, "what_zh": what_zh}
     return found
 
 

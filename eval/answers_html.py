@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from eval.attribution import STEPS_ZH
 from eval.charts import Figure, bars, pareto
 from eval.verdicts import KINDS, METRIC
 
@@ -44,7 +45,7 @@ td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}td sm
 .best{font-weight:600}.legend span{margin-right:1.1rem;white-space:nowrap}.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.35em;border-radius:2px}
 svg{max-width:100%;height:auto;font:12px system-ui,sans-serif}blockquote{margin:.3rem 0;padding-left:.8rem;border-left:3px solid var(--line);white-space:pre-wrap}
 .verdict{padding:.15rem 0}.decided::before{content:"● ";color:#54a24b}.open::before{content:"○ ";color:#999}.note{color:#567}
-pre{background:#f6f8fb;padding:.8rem;overflow-x:auto;font-size:.8rem}input[name=l]{margin-left:.8rem}
+summary{cursor:pointer;padding:.2rem 0}pre{background:#f6f8fb;padding:.8rem;overflow-x:auto;font-size:.8rem}input[name=l]{margin-left:.8rem}
 body:has(#en:checked) .zh,body:has(#zh:checked) .en{display:none}
 """
 
@@ -70,9 +71,12 @@ def html(report: Mapping[str, Any]) -> str:
         ),
         _table(report, arms),
         _h2("Correct answers by kind of question", "按问题类型的正确率"),
-        bars([(k, KINDS.get(k, (k, k))[0]) for k in kinds], _series(report, arms, kinds)),
+        _twice(*(bars([(k, KINDS.get(k, (k, k))[i]) for k in kinds], _series(report, arms, kinds)) for i in (0, 1))),
         _h2("Quality against latency", "质量与延迟"),
-        pareto(_points(report, arms), "median latency, seconds", "correct"),
+        _twice(
+            pareto(_points(report, arms), "median latency, seconds", "correct"),
+            pareto(_points(report, arms), "延迟中位数（秒）", "正确率"),
+        ),
         _h2("Correct answers by kind, in figures", "按类型的数据"),
         _kinds_table(report, arms, kinds),
         _costs(report),
@@ -93,6 +97,11 @@ def _both(en: str, zh: str) -> str:
     return f'<span class="en">{escape(en)}</span><span class="zh" lang="zh">{escape(zh)}</span>'
 
 
+def _twice(en: str, zh: str) -> str:
+    """Two pieces of HTML, one for the readers of each language."""
+    return f'<div class="en">{en}</div><div class="zh" lang="zh">{zh}</div>'
+
+
 def _h2(en: str, zh: str) -> str:
     return f"<h2>{_both(en, zh)}</h2>"
 
@@ -106,15 +115,32 @@ def _notes(report: Mapping[str, Any]) -> str:
 
 
 def _verdicts(report: Mapping[str, Any]) -> str:
+    """What is decided, then the rest folded away: with many kinds and arms most comparisons are open."""
+    if not report["verdicts"]:
+        return _para("One arm alone: nothing to compare.", "只有一个系统，无可比较。")
+    decided = [v for v in report["verdicts"] if v["better"] != "undecided"]
+    undecided = [v for v in report["verdicts"] if v["better"] == "undecided"]
+    out = _by_kind(decided) or _para("Nothing is decided: more questions are needed.", "尚无定论，需要更多问题。")
+    if undecided:
+        n = len(undecided)
+        summary = _both(f"Undecided comparisons ({n})", f"未分高下的比较（{n}）")
+        out += f"<details><summary>{summary}</summary>{_by_kind(undecided)}</details>"
+    return out + _para(
+        "A comparison is decided when its p value, corrected for the number of comparisons made (Holm), is below 0.05.",
+        "经多重比较校正（Holm）后 p 值低于 0.05，方下定论。",
+    )
+
+
+def _by_kind(verdicts: Iterable[Mapping[str, Any]]) -> str:
     out = []
     kind = None
-    for v in report["verdicts"]:
+    for v in verdicts:
         if v["kind"] != kind:
             kind = v["kind"]
             out.append(f"<h3>{_both(*KINDS.get(kind, (kind, kind)))}</h3>")
         how = "open" if v["better"] == "undecided" else "decided"
         out.append(f'<div class="verdict {how}">{_both(v["text"], v["text_zh"])}</div>')
-    return "".join(out) or _para("One arm alone: nothing to compare.", "只有一个系统，无可比较。")
+    return "".join(out)
 
 
 def _cell(metric: str, f: Mapping[str, Any] | None, best: bool) -> str:
@@ -186,7 +212,7 @@ def _costs(report: Mapping[str, Any]) -> str:
     if not costs:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td class=n>{c['processor_seconds']:.1f}</td><td>{escape(c['what'])}</td></tr>"
+        f"<tr><td>{escape(name)}</td><td class=n>{c['processor_seconds']:.1f}</td><td>{_both(c['what'], c['what_zh'])}</td></tr>"
         for name, c in costs.items()
     )
     return (
@@ -199,15 +225,17 @@ def _failures(report: Mapping[str, Any]) -> str:
     failures = report["failures"]
     out = [_h2("Where wrong answers were lost", "错误答案丢失在哪一步")]
     if failures["rag"]:
-        rows = "".join(f"<tr><td>{escape(s)}</td><td class=n>{n}</td></tr>" for s, n in failures["rag"].items())
+        rows = "".join(
+            f"<tr><td>{_both(s, STEPS_ZH.get(s, s))}</td><td class=n>{n}</td></tr>" for s, n in failures["rag"].items()
+        )
         out.append(f"<table><tr><th>rag</th><th>n</th></tr>{rows}</table>")
     out.append(_h2("Examples of failures", "失败示例"))
     for e in failures["examples"]:
-        step = f" — {e['step']}" if e["step"] else ""
-        expected = e["expected"][0] if e["expected"] else "(refusal)"
+        step = f" — {_both(e['step'], STEPS_ZH.get(e['step'], e['step']))}" if e["step"] else ""
+        expected = escape(e["expected"][0]) if e["expected"] else _both("a refusal", "拒答")
         out.append(
-            f"<details><summary><b>{escape(e['arm'])}</b>{escape(step)}: {escape(e['question'])}</summary>"
-            f"<blockquote>{escape(e['said'] or '(nothing)')}</blockquote><p>{_both('expected', '期望')}: {escape(expected)}"
+            f"<details><summary><b>{escape(e['arm'])}</b>{step}: {escape(e['question'])}</summary>"
+            f"<blockquote>{escape(e['said']) or '–'}</blockquote><p>{_both('expected', '期望')}: {expected}"
             f"<br>{_both('offered', '提供')}: {escape(', '.join(e['offered']) or '–')}"
             f"<br>{_both('gold', '正确出处')}: {escape(', '.join(e['gold']) or '–')}</p></details>"
         )
@@ -215,6 +243,9 @@ def _failures(report: Mapping[str, Any]) -> str:
 
 
 def _details(report: Mapping[str, Any]) -> str:
-    keys = ("command", "model", "settings", "hashes", "adapter", "parity", "machine", "judge")
+    keys = ("model", "settings", "hashes", "adapter", "parity", "machine", "judge")
     about = {k: report[k] for k in keys if k in report}
-    return f"<pre>{escape(json.dumps(about, ensure_ascii=False, indent=1))}</pre>"
+    command = f"<pre>{escape(str(report.get('command', '')))}</pre>"
+    summary = _both("Settings, hashes, adapter, parity check, machine", "设置、哈希、适配器、一致性检查与机器")
+    text = escape(json.dumps(about, ensure_ascii=False, indent=1))
+    return f"{command}<details><summary>{summary}</summary><pre>{text}</pre></details>"

@@ -19,6 +19,19 @@ STEPS = (
     "not in corpus", "lost in parsing", "lost in chunking", "dense", "keyword", "fusion", "rerank", "context cut",
     "refused wrongly", "ignored by the model", "answered what nothing answers",
 )  # fmt: skip
+STEPS_ZH = {
+    "not in corpus": "语料中没有",
+    "lost in parsing": "解析时丢失",
+    "lost in chunking": "分块时丢失",
+    "dense": "向量检索",
+    "keyword": "关键词检索",
+    "fusion": "融合排序",
+    "rerank": "重排",
+    "context cut": "上下文截断",
+    "refused wrongly": "误拒答",
+    "ignored by the model": "模型未采用",
+    "answered what nothing answers": "无答案却作答",
+}
 DEEP = 100  # hits looked at to see where the gold went
 
 

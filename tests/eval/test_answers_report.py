@@ -100,7 +100,7 @@ def test_the_page_is_whole_and_asks_for_nothing_from_outside() -> None:
     parser = Balanced()
     parser.feed(page)
     assert stack == []
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 4
     assert "Question &lt;11&gt;?" in page
     assert "<b>wrong" not in page
     assert not re.findall(r"https?://|<script", page)
