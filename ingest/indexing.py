@@ -18,17 +18,16 @@ from ingest.identity import document_id
 from ingest.parsed import Limits, Unread
 from ingest.planning import Plan, plan
 from ingest.progress import Progress, Silent
-from ingest.quality import RED, measure
 from ingest.sandbox import Budget, FileResult, SandboxPool
+from ingest.tally import Tally, red_pages
 from rag.errors import NotFound, UsageError
 from rag.settings import Settings
 from rag.storage.collection import Collection
 from rag.storage.writer import Writer
-from rag.types import Document, FailedFile, IngestReport, PageReport
+from rag.types import FailedFile, IngestReport
 from rag.wiring import Services
 
 PUBLIC = frozenset({"public"})
-_MEASURED = 200_000  # characters of a document without pages that its score is taken from
 ROOTS = "ingest.roots"  # setting: absolute folders that paths are relative to
 
 
@@ -40,27 +39,6 @@ class IngestOptions:
     prune: bool = False  # remove documents whose files are gone
     dry_run: bool = False  # only say what would happen
     again: bool = False  # read unchanged files too
-
-
-@dataclass
-class _Tally:
-    """What happened so far."""
-
-    added: list[str]
-    updated: list[str]
-    removed: list[str]
-    moved: list[tuple[str, str]]
-    failed: list[FailedFile]
-    skipped: list[FailedFile]
-    red: list[PageReport]
-    unchanged: int = 0
-    chunks: int = 0
-
-    def report(self, embedded: int, seconds: float, generation: int) -> IngestReport:
-        return IngestReport(
-            tuple(self.added), tuple(self.updated), self.unchanged, tuple(self.removed), tuple(self.failed), tuple(self.skipped),
-            tuple(self.moved), tuple(self.red), self.chunks, embedded, seconds, generation,
-        )  # fmt: skip
 
 
 def ingest(
@@ -115,7 +93,7 @@ class _Run:
         self.options = options
         self.progress = progress
         self.cancel = cancel or threading.Event()
-        self.tally = _Tally([], [], [], [], [], [], [])
+        self.tally = Tally()
         self.digests: dict[Path, str | None] = {}
         self.records = FileRecords(collection) if collection else None
         self.infos = {i.document: i for i in collection.snapshot().documents(None)} if collection else {}
@@ -235,7 +213,7 @@ class _Run:
     def _keep(self, steps: Plan, batches: Batches | None = None) -> None:
         """Files that are as they were: their known failures are told again, their groups changed where that was asked."""
         for record in [*steps.unchanged, *(r for _, r in steps.touched)]:
-            self._list_failures(record.key[1], record.failed, record.skipped)
+            self.tally.unread(record.key[1], record.failed, record.skipped)
             for document, _ in record.documents.values():
                 info = self.infos[document]
                 if self.options.groups is not None and info.groups != self.options.groups:
@@ -286,7 +264,7 @@ class _Run:
                 record.skipped,
             )
         )
-        self._list_failures(file.path, record.failed, record.skipped)
+        self.tally.unread(file.path, record.failed, record.skipped)
 
     def _read(self, steps: Plan, batches: Batches) -> None:
         """Reads what is new or changed, a few files ahead of the embedding."""
@@ -332,7 +310,7 @@ class _Run:
             self.tally.chunks += batches.put(document)
             (self.tally.updated if info else self.tally.added).append(document.path)
         failed, skipped = _split(result.unread)
-        self._list_failures(file.path, failed, skipped)
+        self.tally.unread(file.path, failed, skipped)
         gone = known - {d for d, _ in documents.values()}
         if failed and old:  # what cannot be read now stays as it was last read
             kept = {
@@ -359,10 +337,6 @@ class _Run:
             )
         )
 
-    def _list_failures(self, path: str, failed: Sequence[tuple[str, str]], skipped: Sequence[tuple[str, str]]) -> None:
-        self.tally.failed.extend(FailedFile(member_path(path, m), r) for m, r in failed)
-        self.tally.skipped.extend(FailedFile(member_path(path, m), r) for m, r in skipped)
-
 
 def budget(settings: Settings) -> Budget:
     """What reading one file may take, by the settings."""
@@ -374,18 +348,6 @@ def budget(settings: Settings) -> Budget:
 def workers(settings: Settings) -> int:
     """Reading processes side by side."""
     return max(1, min(settings.threads or os.cpu_count() or 1, 4))
-
-
-def red_pages(document: Document) -> list[PageReport]:
-    """The pages of a document that were read badly; a document without pages counts as one."""
-    if not document.pages:
-        found = measure(document.text[:_MEASURED])
-        return [PageReport(document.path, 1, found.score, False, 0, found.characters_lost)] if found.score < RED else []
-    return [
-        PageReport(document.path, p.number, p.text_score, p.ocr, p.tables, p.characters_lost)
-        for p in document.pages
-        if p.text_score < RED
-    ]
 
 
 def _absolute(path: Path) -> Path:

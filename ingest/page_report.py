@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.indexing import red_pages
+from ingest.tally import red_pages
 from rag.types import PageReport
 from rag.wiring import Services
 
