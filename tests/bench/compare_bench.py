@@ -26,7 +26,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RAG = Path(sys.executable).with_name("rag")
-EDITS = 10
+EDITS, MOST = 10, 6  # documents that are edited, and of them at most in one language
 
 
 def rag(home: Path, *args: object) -> None:
@@ -108,14 +108,15 @@ def edit(docs: Path, golden: Path, data: Path) -> int:
     languages: list[str] = []
     rows = list(_golden())
     for row in rows:
-        found = _change(row, docs, texts) if row["id"] in trained and row["kind"] == "number" else None
-        if found is None or found[0] in changed or languages.count(row["lang"]) == EDITS // 2:
+        found = _change(row, docs, texts) if row["id"] in trained and len(changed) < EDITS else None
+        if found is None or found[0] in changed or languages.count(row["lang"]) == MOST:
             continue
         languages.append(row["lang"])
         document, text, old, new = found
         changed[document] = row["id"]
         texts[document] = text
         row |= {
+            "kind": "changed after training",  # kinds of their own, so that a sample has its share of them
             "outdated": row["answers"],
             "answers": [re.sub(rf"(?<!\d){re.escape(old)}(?!\d)", new, answer) for answer in row["answers"]],
             "spans": [
@@ -130,7 +131,7 @@ def edit(docs: Path, golden: Path, data: Path) -> int:
         (docs / document).write_text(text, encoding="utf-8")
     again = json.loads((ROOT / "tests" / "bench" / "reworded.json").read_text(encoding="utf-8"))
     rows += [
-        row | {"id": f"{row['id']}-reworded", "question": again[row["id"]]}
+        row | {"id": f"{row['id']}-reworded", "kind": "in-training fact", "question": again[row["id"]]}
         for row in rows
         if row["id"] in again and row["id"] in trained and not changed.keys() & set(row["documents"])
     ]
@@ -163,7 +164,7 @@ def _change(row: dict[str, Any], docs: Path, texts: dict[str, str]) -> tuple[str
     if len(figures) != 1 or text.count(quote) != 1:
         return None
     old = figures[0]
-    if int(old) < 2:
+    if int(old) < 2 or old.startswith("0"):
         return None
     new = str(int(old) - max(1, int(old) // 4))  # less, so that "84 of 90" stays a sentence that can be true
     edited = re.sub(rf"(?<!\d){old}(?!\d)", new, quote)
