@@ -19,7 +19,7 @@ from rag.generation.drafting import Draft, drafted
 from rag.generation.evidence import Similarity
 from rag.generation.prompting import build, fit_history, prefix
 from rag.generation.quoting import gives_what_is_asked
-from rag.generation.refusal import Signals, confidence_of, question_coverage, threshold_of
+from rag.generation.refusal import Signals, confidence_of, question_aim, question_coverage, threshold_of
 from rag.protocols import Generator, Retriever
 from rag.settings import Settings
 from rag.types import (
@@ -37,7 +37,7 @@ from rag.types import (
 )
 
 HISTORY_TOKENS = 300
-READ_AHEAD_TOKENS = 500
+READ_AHEAD_TOKENS = 400
 DEFAULT_SOURCE_TOKENS = 900  # for servers, whose speed is not known
 
 
@@ -225,7 +225,9 @@ class GroundedAnswerer:
 
     def _confidence(self, turn: _Turn, checked: Checked) -> float:
         """How sure the answer is, 0..1."""
+        aims = [question_aim(turn.asked, turn.hits[n - 1], span) for n, span in checked.quotes.items()]
         signals = Signals(
+            aim=max(aims, default=0.0),
             coverage=question_coverage(turn.asked, turn.hits),
             supported=checked.share("supported"),
             partly=checked.share("partly"),

@@ -10,8 +10,10 @@ from rag.generation.citations import cited_numbers, with_citations, without_cita
 from rag.generation.evidence import Evidence, Finding, Similarity, check
 from rag.generation.json_answers import leaves
 from rag.generation.prompting import is_refusal, prompt_language
-from rag.generation.quoting import SURE, best_quote, says_nothing_new
+from rag.generation.quoting import best_quote, says_nothing_new
+from rag.generation.refusal import question_aim
 from rag.generation.sentences import sentence_spans
+from rag.index.tokenization import fold
 from rag.types import Hit, Sentence, Span, Verdict
 
 
@@ -42,16 +44,14 @@ class Checked:
 
 
 def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
-    """The model's answer; the sentence of a source where the model gave no words of its own, or refused what a source
-    plainly says; None for a refusal."""
+    """The model's answer; the sentence of a source where the model gave no words of its own; None for a refusal."""
     bare = without_citations(text)
     if cited_numbers(text) and not any(c.isalnum() for c in bare):
         named = next((n for n in cited_numbers(text) if n <= len(hits)), None)
         quote = best_quote(question, hits, only=named)
         return f"{quote.text} [{quote.n}]" if quote else None
     if is_refusal(bare):
-        quote = best_quote(question, hits)
-        return f"{quote.text} [{quote.n}]" if quote and quote.fits and quote.coverage >= SURE else None
+        return None
     if says_nothing_new(bare, question):
         quote = best_quote(question, hits)
         return f"{quote.text} [{quote.n}]" if quote and quote.coverage >= 0.5 else text
@@ -75,7 +75,7 @@ def check_text(question: str, text: str, hits: Sequence[Hit], similarity: Simila
         found.append(Sentence(mended, verdict, numbers, (len(out), len(out) + len(mended)), reason))
         out += mended
         for n in numbers:
-            quotes.setdefault(n, _quote(findings.get(n), hits[n - 1]))
+            quotes.setdefault(n, _quoted(question, without_citations(raw), findings.get(n), hits[n - 1]))
     return Checked(out + _without_marks(text[at:]), tuple(found), quotes)
 
 
@@ -95,7 +95,7 @@ def check_json(question: str, text: str, hits: Sequence[Hit], similarity: Simila
         start = max(text.find(json.dumps(value, ensure_ascii=False)[1:-1]), 0)
         found.append(Sentence(value, verdict, numbers, (start, start + len(value)), reason))
         for n in numbers:
-            quotes.setdefault(n, _quote(findings.get(n), hits[n - 1]))
+            quotes.setdefault(n, _quoted(question, value, findings.get(n), hits[n - 1]))
     return Checked(text, tuple(found), quotes)
 
 
@@ -104,8 +104,14 @@ def evidence_of(hits: Sequence[Hit]) -> list[Evidence]:
     return [Evidence(n, h.chunk.text, h.chunk.context or h.title) for n, h in enumerate(hits, 1)]
 
 
-def _quote(finding: Finding | None, hit: Hit) -> Span:
-    return finding.span if finding is not None and finding.span[1] > finding.span[0] else (0, len(hit.chunk.text))
+def _quoted(question: str, claim: str, finding: Finding | None, hit: Hit) -> Span:
+    """Where the source says it. A few words may stand in several sentences: the one that speaks most of the question is quoted."""
+    text = hit.chunk.text
+    words = fold(claim).strip(" .。")
+    holding = [s for s in sentence_spans(text) if words and words in fold(text[slice(*s)])]
+    if holding:
+        return max(holding, key=lambda s: (question_aim(question, hit, s), -s[0]))
+    return finding.span if finding is not None and finding.span[1] > finding.span[0] else (0, len(text))
 
 
 def _without_marks(text: str) -> str:

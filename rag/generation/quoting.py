@@ -1,7 +1,7 @@
 """The sentence of the sources that answers a question, word for word: what is said when a small model says nothing (pure).
 
-Small models sometimes name a source without words ("[1]"), repeat the question as a statement, or refuse although a source says
-it in nearly the words of the question. A quote is then the better answer, because it is true by construction.
+Small models sometimes name a source without words ("[1]") or repeat the question as a statement. A quote is then the better answer,
+because it is true by construction. It does not speak for a model that refused: in 5 of 9 such cases nothing was there to find.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from rag.generation.sentences import sentence_spans
 from rag.generation.wording import content_terms
 from rag.index.tokenization import fold
 from rag.types import Hit, Span
-
-SURE = 0.8  # share of the question's weight that a sentence must hold to speak for a model that refused
 
 _WANTS = [
     ("quantity", re.compile(r"\bhow (?:many|much|long|old|far|often|high|large|big)\b|\bwhat (?:percentage|share|number|amount)\b|多少|几[个天年月次人名台元小]|多[大长久高重远]|百分之几")),

@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 
 def pairs(folder: Path, n: int) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Articles as files (all paragraphs of a title), and two questions about one paragraph of each of `n` of them."""
+    """About `2 n` articles as files (all paragraphs of a title), and two questions about one paragraph of each of `n` of them."""
     articles: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for d in lines(folder / "corpus.jsonl"):
         articles[d["title"]].append(d)
@@ -57,7 +58,8 @@ def pairs(folder: Path, n: int) -> tuple[dict[str, str], list[tuple[str, str]]]:
         asked[document].append(queries[query])
     chosen = list(articles)[:: max(len(articles) // n, 1)][:n]
     both = [next(asked[d["id"]] for d in articles[t][1:] if len(asked[d["id"]]) >= 2) for t in chosen]
-    files = {t: f"# {t.replace('_', ' ')}\n\n" + "\n\n".join(d["text"] for d in of) for t, of in articles.items()}
+    # Lines as a PDF or a mail has them; with blank lines the splitter would make chunks far below its 1,000 characters.
+    files = {t: "\n".join([t.replace("_", " "), ""] + [textwrap.fill(d["text"], 100) for d in articles[t]]) for t in list(articles)[:: max(len(articles) // (2 * n), 1)] + chosen}  # fmt: skip
     return files, [(q[0], q[-1]) for q in both]
 
 
@@ -75,7 +77,7 @@ def first_token(args: argparse.Namespace) -> None:
             if not docs.exists():
                 docs.mkdir(parents=True)
                 for name, text in files.items():
-                    (docs / f"{name.replace('/', '_')}.md").write_text(text, encoding="utf-8")
+                    (docs / f"{name.replace('/', '_')}.txt").write_text(text, encoding="utf-8")
                 if args.peer_python:
                     subprocess.run([*peer, "ingest", str(docs), str(store), *embedder], check=True)
                 from ingest.indexing import IngestOptions, ingest
@@ -88,6 +90,7 @@ def first_token(args: argparse.Namespace) -> None:
                     line = json.dumps({"who": who} | said, ensure_ascii=False)
                     print(line, flush=True)
                     out.write(line + "\n")
+                    out.flush()
 
                 for _ in range(
                     2 if questions else 0

@@ -127,3 +127,9 @@ def test_a_stored_calibration_and_a_limit_on_wrong_answers_refuse_more() -> None
 def test_hits_are_offered_in_the_order_of_their_numbers() -> None:
     found = ask("出差到成都住宿标准是多少？", "出差到成都的住宿标准为每晚480元[1]。")
     assert found.hits[0] == HITS[2] and found.citations[0].document == "d3"
+
+
+def test_a_few_words_are_quoted_in_the_sentence_that_speaks_of_the_question() -> None:
+    text = "The hotel limit in Porto is 140 euro. The limit for a rented car in Porto is 140 euro."
+    found = ask("What is the limit for a rented car?", "140 euro [1].", hits=[hit(1, text, "Travel")])
+    assert found.citations[0].quote == "The limit for a rented car in Porto is 140 euro."

@@ -26,9 +26,8 @@ def test_an_answer_that_repeats_the_question_says_nothing() -> None:
     assert not says_nothing_new("Yes [1].", "Is there a hotel limit in Oslo?")
 
 
-def test_a_model_that_refuses_what_a_source_plainly_says_is_overruled_by_the_quote() -> None:
-    found = ask("What is the hotel limit in Oslo a night?", "NOT FOUND")
-    assert found.status == "answered" and "2,150 kroner" in found.text and found.citations[0].n == 1
+def test_a_refusal_of_the_model_is_not_overruled_by_a_quote() -> None:
+    assert ask("What is the hotel limit in Oslo a night?", "NOT FOUND").status == "abstained"
 
 
 def test_a_refusal_about_a_stranger_stands() -> None:
