@@ -46,7 +46,7 @@ def adapter(a: argparse.Namespace, home: Path, questions: list[object]) -> Path:
     if not (work / "adapter" / "adapter_model.safetensors").is_file():
         rag(
             home, "tune", "train", "--base", a.model, "--data", work / "data", "--out", work / "adapter", "--steps", a.steps, "--seed",
-            a.seed, "--max-length", 192, "--checkpoint-every", 20, "--validate-every", max(1, a.steps // 4),
+            a.seed, "--max-length", 192, "--checkpoint-every", 4, "--validate-every", max(1, a.steps // 4),
         )  # fmt: skip
     if not (work / "export" / "export.json").is_file():
         rag(home, "tune", "export", "--adapter", work / "adapter", "--out", work / "export")
