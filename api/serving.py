@@ -9,6 +9,7 @@ import logging
 import socket
 import sys
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -47,20 +48,23 @@ def serve(settings: Settings) -> int:
         app = create_app(Services(settings), open_allowed=loopback)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         sys.stderr.write(f"rag: http://{host}:{listener.getsockname()[1]} (page), /docs (interface); Ctrl-C stops\n")
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=int(FINISH_SECONDS),
-            # room for the longest question in an address: 4 bytes a character, 3 signs a byte, and its headers
-            h11_max_incomplete_event_size=(64 << 10) + 2 * 12 * settings.max_question,
-        )
+        config = uvicorn.Config(app, **limits(settings), timeout_graceful_shutdown=int(FINISH_SECONDS))
         server = _Server(config, app)
         sys.setswitchinterval(SWITCH_SECONDS)
         server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def limits(settings: Settings) -> dict[str, Any]:
+    """What the server below the application is told of connections; a longest question, all of four-byte characters, fits in an address."""
+    return {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_keep_alive": 15,
+        # 4 bytes a character, 3 signs a byte, in a query and once more in a header; what stands beside it fits in 64 KiB
+        "h11_max_incomplete_event_size": (64 << 10) + 2 * 12 * settings.max_question,
+    }
 
 
 class _Server(uvicorn.Server):

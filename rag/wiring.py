@@ -92,14 +92,17 @@ class Services:
     ) -> Answerer:
         """Question to proved answer over a collection; `generator` and `retriever` override those of the settings."""
         from rag.generation.answering import GroundedAnswerer
+        from rag.generation.relevance import SentenceRelevance
         from rag.generation.similarity import sentence_similarity
 
+        fields = self.fields(name)
         return GroundedAnswerer(
             self.collection(name),
             retriever or self.retriever(name),
             generator or self.generator(),
             self.settings,
-            similarity=sentence_similarity(self.fields(name).embedders),
+            similarity=sentence_similarity(fields.embedders),
+            relevance=SentenceRelevance({f.name: f.languages for f in fields.card.fields}, fields.embedders),
         )
 
     def for_collection(self, name: str | None) -> Services:

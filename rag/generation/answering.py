@@ -20,6 +20,7 @@ from rag.generation.evidence import Similarity
 from rag.generation.prompting import build, fit_history, prefix
 from rag.generation.quoting import gives_what_is_asked
 from rag.generation.refusal import Signals, confidence_of, question_aim, question_coverage, threshold_of
+from rag.generation.relevance import UNDECIDED, Relevance
 from rag.protocols import Generator, Retriever
 from rag.settings import Settings
 from rag.types import (
@@ -32,6 +33,7 @@ from rag.types import (
     SearchResult,
     Sentence,
     SourcesFound,
+    Span,
     TextDelta,
     Timings,
 )
@@ -68,6 +70,7 @@ class GroundedAnswerer:
         settings: Settings,
         *,
         similarity: Similarity | None = None,
+        relevance: Relevance | None = None,
         on_signals: Callable[[Signals], None] | None = None,
     ) -> None:
         self._collection = collection
@@ -75,6 +78,7 @@ class GroundedAnswerer:
         self._generator = generator
         self._settings = settings
         self._similarity = similarity
+        self._relevance = relevance
         self._on_signals = on_signals  # of every answer that the model gave, before it may be refused
 
     def stream(
@@ -118,7 +122,7 @@ class GroundedAnswerer:
     def _read(self, asked: str, hits: Sequence[Hit]) -> reading.Context:
         """What the model is shown: chosen for the question, and where it costs nothing, as an earlier prompt began."""
         budget = self._budget()
-        read = reading.select(asked, hits, budget)
+        read = reading.select(asked, hits, budget, self._relevance)
         memory = self._generator.memory if isinstance(self._generator, Remembers) else None
         if memory is not None and read.hits:
             read = memory.reuse(read, hits, budget)
@@ -138,7 +142,7 @@ class GroundedAnswerer:
             if history:
                 history = ()
             else:
-                read = reading.select(turn.asked, read.hits, max(read.tokens // 2, 60))
+                read = reading.select(turn.asked, read.hits, max(read.tokens // 2, 60), self._relevance)
             messages = build(question, read.sources, history)
         if self._generator.count_tokens(messages) + longest > self._generator.context_length:
             raise PromptTooLong(
@@ -225,9 +229,10 @@ class GroundedAnswerer:
 
     def _confidence(self, turn: _Turn, checked: Checked) -> float:
         """How sure the answer is, 0..1."""
-        aims = [question_aim(turn.asked, turn.hits[n - 1], span) for n, span in checked.quotes.items()]
+        quoted = [(turn.hits[n - 1], span) for n, span in checked.quotes.items()]
         signals = Signals(
-            aim=max(aims, default=0.0),
+            aim=max((question_aim(turn.asked, hit, span) for hit, span in quoted), default=0.0),
+            near=self._nearness(turn.asked, quoted),
             coverage=question_coverage(turn.asked, turn.hits),
             supported=checked.share("supported"),
             partly=checked.share("partly"),
@@ -236,6 +241,12 @@ class GroundedAnswerer:
         if self._on_signals is not None:
             self._on_signals(signals)
         return confidence_of(signals, self._calibration())
+
+    def _nearness(self, asked: str, quoted: Sequence[tuple[Hit, Span]]) -> float:
+        if self._relevance is None:
+            return UNDECIDED
+        near = (self._relevance.nearness(asked, hit, hit.chunk.text[slice(*span)]) for hit, span in quoted)
+        return max(near, default=0.0)
 
     def _budget(self) -> int:
         if self._settings.source_tokens:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from rag.generation.prompting import PromptSource, prompt_language
 from rag.generation.quoting import has_the_kind_asked_for
+from rag.generation.relevance import Relevance
 from rag.generation.sentences import sentence_spans
 from rag.generation.token_estimate import estimate_tokens
 from rag.index.tokenization import tokenize
@@ -23,7 +24,9 @@ MAX_SOURCES = 5
 # estimated tokens, against 0.75 - 0.82 when every source gets a share by its rank.
 RANK_DECAY = 0.65  # a sentence of the next hit counts this much less
 NEIGHBOUR = 0.3  # what the sentence beside a good one gets of its score: answers stand beside the sentence that names the subject
-FOREIGN = 0.3  # for every sentence of a hit in another language than the question
+FOREIGN = 0.2  # for every sentence of a hit in another language than the question
+MEANING = 0.25  # for a deviation of a sentence's nearness to the question above that of the others
+COMPARED = 40  # sentences whose nearness is looked up, best first by their words
 CORE = 2  # sentences that an earlier prompt must hold to be shown again
 RIGHT_KIND = 0.1  # for a sentence with the kind of fact that is asked for (a figure, a date, a name)
 
@@ -41,15 +44,15 @@ class Context:
 
 
 def source_budget(model_bytes: int, threads: int, wide_vectors: bool) -> int:
-    """Tokens of sources that are read in about 2.7 s by a model of this size on this many cores (`wide_vectors`: AVX512).
+    """Tokens of sources that are read in about 3 s by a model of this size on this many cores (`wide_vectors`: AVX512).
 
     Measured: 69 tokens/s at 1.1 GB on 2 cores with AVX512, about half with AVX2 only.
     """
     speed = threads * (38 if wide_vectors else 19) / max(model_bytes / 1e9, 0.1)
-    return int(min(max(2.7 * speed, 180), 900))
+    return int(min(max(3.1 * speed, 180), 900))
 
 
-def select(question: str, hits: Sequence[Hit], budget: int) -> Context:
+def select(question: str, hits: Sequence[Hit], budget: int, relevance: Relevance | None = None) -> Context:
     """The best sentences of the best hits, in the order of hits and text, in at most `budget` tokens (at least one sentence)."""
     chosen = _worth_reading(hits)
     if not chosen:
@@ -57,7 +60,7 @@ def select(question: str, hits: Sequence[Hit], budget: int) -> Context:
     spans = [sentence_spans(h.chunk.text) or [(0, len(h.chunk.text))] for h in chosen]
     costs = [[estimate_tokens(h.chunk.text[a:b]) for a, b in of] for h, of in zip(chosen, spans, strict=True)]
     headings = [estimate_tokens(_heading(h)) + 4 for h in chosen]
-    order = _best_first(question, chosen, spans)
+    order = _best_first(question, chosen, spans, relevance)
     taken: dict[int, list[int]] = {}
     left = budget
     for hit, sentence in order:
@@ -89,26 +92,35 @@ def whole(hits: Sequence[Hit], budget: int) -> Context:
     return Context(tuple(kept), sources, budget - left)
 
 
-def _best_first(question: str, hits: Sequence[Hit], spans: Sequence[Sequence[Span]]) -> list[tuple[int, int]]:
-    """(hit, sentence) of all sentences, best first; ties keep the order of the hits."""
+def _best_first(
+    question: str, hits: Sequence[Hit], spans: Sequence[Sequence[Span]], relevance: Relevance | None
+) -> list[tuple[int, int]]:
+    """(hit, sentence) of all sentences that have anything to do with the question, best first; ties keep the order of the hits."""
+    scores = _by_words(question, hits, spans)
+    if relevance is not None:
+        asked = sorted(scores, key=lambda at: (-scores[at] * RANK_DECAY ** at[0], at))[:COMPARED]
+        near = relevance(question, [(hits[h], hits[h].chunk.text[slice(*spans[h][i])]) for h, i in asked])
+        for at, deviations in zip(asked, near, strict=True):
+            scores[at] += MEANING * max(float(deviations), 0.0)
+    found = [at for at, score in scores.items() if score > 0] or [(0, i) for i in range(len(spans[0]))]
+    return sorted(found, key=lambda at: (-scores[at] * RANK_DECAY ** at[0], at))
+
+
+def _by_words(question: str, hits: Sequence[Hit], spans: Sequence[Sequence[Span]]) -> dict[tuple[int, int], float]:
+    """(hit, sentence) -> what its words, its neighbours and its kind of facts say for it."""
     words = [[set(tokenize(h.chunk.text[a:b])) for a, b in of] for h, of in zip(hits, spans, strict=True)]
     weights = term_weights(question, [w for of in words for w in of])
     total = max(sum(weights.values()), 1e-9)
-    foreign = [prompt_language(h.chunk.text) != prompt_language(question) for h in hits]
-    scored: list[tuple[float, int, int]] = []
+    scores: dict[tuple[int, int], float] = {}
     for h, of in enumerate(words):
+        # Words cannot tell across languages: the rank of the hit does, and the meaning.
+        foreign = FOREIGN if prompt_language(hits[h].chunk.text) != prompt_language(question) else 0.0
         own = [sum(weights.get(t, 0.0) for t in w) / (1 + 0.12 * math.log1p(len(w))) for w in of]
         for i, (a, b) in enumerate(spans[h]):
             near = max(own[i - 1] if i else 0.0, own[i + 1] if i + 1 < len(own) else 0.0)
             kind = RIGHT_KIND if has_the_kind_asked_for(hits[h].chunk.text[a:b], question) else 0.0
-            score = (own[i] + NEIGHBOUR * near) / total + kind
-            if foreign[h]:
-                score += FOREIGN  # words cannot tell: the rank of the hit and the order of the text do
-            if score > 0:
-                scored.append((-score * RANK_DECAY**h, h, i))
-    if not scored:
-        scored = [(0.0, 0, i) for i in range(len(spans[0]))]
-    return [(h, i) for _, h, i in sorted(scored)]
+            scores[h, i] = (own[i] + NEIGHBOUR * near) / total + kind + foreign
+    return scores
 
 
 def term_weights(question: str, sentences: Sequence[Iterable[str]]) -> dict[str, float]:

@@ -26,6 +26,7 @@ class Signals:
         1.0  # 0 when the answer lacks the kind of fact that is asked for (a figure, a date, a name), or says nothing
     )
     aim: float = 1.0  # coverage of the question's words by the sentences that are quoted, and their headings
+    near: float = 0.5  # nearness of the question to those sentences by the collection's embedders
 
 
 # Fitted on answers to 72 questions of xquad (en, zh), cmrc2018's trial part and RGB's last cases, half of them without the document that

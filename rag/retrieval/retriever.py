@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 from rag.index.text import indexed_text
 from rag.index.tokenization import fold
 from rag.protocols import Vectors
-from rag.retrieval import diversity, explain, fusion, synonyms
+from rag.retrieval import diversity, explain, fusion, other_language, synonyms
+from rag.retrieval.candidates import Found, Fused, lifted
 from rag.retrieval.fields import Fields
 from rag.retrieval.page_quality import PageQuality
 from rag.retrieval.pool import DEPTH, KEYWORD, Pool, gather
@@ -21,47 +21,13 @@ from rag.retrieval.query import Query, understand
 from rag.retrieval.reranking import CANDIDATES, Reranking, open_reranking
 from rag.retrieval.rewriting import parts, self_contained
 from rag.retrieval.signals import Head
+from rag.retrieval.why_not import Search, reason
 from rag.settings import Settings
 from rag.storage.collection import Collection
-from rag.storage.snapshot import Allowed, DocumentInfo, Snapshot
-from rag.types import Chunk, Hit, Mode, SearchRequest, SearchResult, StageScore
+from rag.storage.snapshot import Allowed, Snapshot
+from rag.types import Hit, Mode, SearchRequest, SearchResult, StageScore
 
 WORKING = 60  # fused candidates that are read, or three times the hits asked for
-
-
-@dataclass(frozen=True, eq=False)
-class _Fused:
-    """The pool of one query and its fused scores, (n,) each in the order of `pool.ids`."""
-
-    query: Query
-    pool: Pool
-    dense: NDArray[np.float32]
-    scores: NDArray[np.float32]
-
-    @cached_property
-    def _columns(self) -> dict[str, list[StageScore | None]]:
-        columns: dict[str, list[StageScore | None]] = {}
-        for name, signal in self.pool.signals.items():
-            held = np.where(signal.scores > 0, signal.scores, np.nan) if name == KEYWORD else signal.scores
-            columns[name] = explain.standing(held.astype(np.float32))
-        if self.pool.dense:
-            columns["dense"] = explain.standing(self.dense)
-        columns["fusion"] = explain.standing(self.scores)
-        return columns
-
-    def stages(self, at: int) -> dict[str, StageScore]:
-        """The stages that candidate `at` stands in, with its rank and score."""
-        return {name: stood for name, column in self._columns.items() if (stood := column[at]) is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A candidate that was read."""
-
-    chunk: Chunk
-    info: DocumentInfo
-    score: float
-    stages: Mapping[str, StageScore]
 
 
 class HybridRetriever:
@@ -108,16 +74,17 @@ class HybridRetriever:
         notes: tuple[str, ...] = ()
         if request.rerank and request.mode == "hybrid":
             found, notes = self._reranked(found, queries[0], snapshot, allowed)
+        found = lifted(found, fused[0])
         found = self._without(found, _crowded(found, request.k), losses)
 
         hits = tuple(self._hit(f, rank, queries, request, snapshot) for rank, f in enumerate(found[: request.k], 1))
         why_not = None
         if request.why_not is not None:
-            why_not = self._why_not(request, snapshot, allowed, fused, found, losses, hits)
+            why_not = reason(request, request.why_not, snapshot, allowed, Search(fused, found, losses, hits))
         seconds = time.perf_counter() - started
         return SearchResult(hits, snapshot.generation, seconds, queries[0].text, why_not, notes)
 
-    def _fused(self, snapshot: Snapshot, allowed: Allowed, query: Query, request: SearchRequest) -> _Fused:
+    def _fused(self, snapshot: Snapshot, allowed: Allowed, query: Query, request: SearchRequest) -> Fused:
         vectors: Mapping[str, Vectors] = {}
         if request.mode != "keyword" and allowed.count:
             vectors = self._fields.question(query.text, query.language)
@@ -138,28 +105,35 @@ class HybridRetriever:
             if "*" not in self._languages[name]:
                 alien |= np.isnan(signal.scores)  # the field of the question's language does not hold it
         if self._ranks:
-            return _Fused(query, pool, dense, fusion.reciprocal_ranks(pool))
+            return Fused(query, pool, dense, fusion.reciprocal_ranks(pool), alien)
         scores = _of_mode(request.mode, pool, dense, fusion.weighted(pool, self._languages, query.language, alien))
-        return _Fused(query, pool, dense, scores)
+        elsewhere = 0.0
+        if request.mode == "hybrid":
+            elsewhere = other_language.chance(pool, self._languages, query.language, alien, foreign is not None)
+        return Fused(query, pool, dense, scores, alien, elsewhere)
 
-    def _read(self, snapshot: Snapshot, fused: Sequence[_Fused], working: int) -> list[_Found]:
+    def _read(self, snapshot: Snapshot, fused: Sequence[Fused], working: int) -> list[Found]:
         """The best candidates of all queries with their texts; each with the query that speaks loudest for it."""
-        best: dict[int, tuple[float, _Fused, int]] = {}
+        best: dict[int, tuple[float, Fused, int]] = {}
         for f in fused:
-            for at in np.argsort(-f.scores, kind="stable")[:working]:
+            order = np.argsort(-f.scores, kind="stable")
+            top = order[:working]
+            if other_language.place(f.elsewhere) is not None:
+                top = np.append(order[f.alien[order]][:1], top)
+            for at in top:
                 score, chunk = float(f.scores[at]), int(f.pool.ids[at])
                 if chunk not in best or score > best[chunk][0]:
                     best[chunk] = (score, f, int(at))
-        ids = sorted(best, key=lambda i: (-best[i][0], i))[:working]
+        ids = sorted(best, key=lambda i: (-best[i][0], i))[: working + 1]
         chunks = snapshot.chunks(ids)
         documents = list(dict.fromkeys(c.document for c in chunks))
         infos = dict(zip(documents, snapshot.info(documents), strict=True))
         return [
-            _Found(c, infos[c.document], best[i][0], best[i][1].stages(best[i][2]))
+            Found(c, infos[c.document], best[i][0], best[i][1].stages(best[i][2]))
             for i, c in zip(ids, chunks, strict=True)
         ]
 
-    def _boosted(self, found: list[_Found], query: Query) -> list[_Found]:
+    def _boosted(self, found: list[Found], query: Query) -> list[Found]:
         """Candidates that hold the question's identifiers and quotes come up: vectors do not tell PX-77 from FX-12."""
         if not query.exact:
             return found
@@ -172,7 +146,7 @@ class HybridRetriever:
         return sorted(boosted, key=lambda f: (-f.score, f.chunk.id))
 
     def _superseded(
-        self, found: Sequence[_Found], snapshot: Snapshot, request: SearchRequest
+        self, found: Sequence[Found], snapshot: Snapshot, request: SearchRequest
     ) -> list[diversity.Dropped]:
         infos = {f.info.document: f.info for f in found}
         dropped = []
@@ -188,7 +162,7 @@ class HybridRetriever:
                 dropped.append(diversity.Dropped(position, "superseded", by))
         return dropped
 
-    def _copies(self, found: Sequence[_Found], snapshot: Snapshot) -> list[diversity.Dropped]:
+    def _copies(self, found: Sequence[Found], snapshot: Snapshot) -> list[diversity.Dropped]:
         ids = np.array([f.chunk.id for f in found], np.int64)
         near = np.zeros((len(ids), len(ids)), bool)
         for field in self._languages if len(ids) else ():
@@ -197,7 +171,7 @@ class HybridRetriever:
                 near |= vectors @ vectors.T >= diversity.NEAR
         return diversity.copies(_seen(found), near)
 
-    def head(self, query: Query, found: Sequence[_Found], snapshot: Snapshot, allowed: Allowed) -> Head:
+    def head(self, query: Query, found: Sequence[Found], snapshot: Snapshot, allowed: Allowed) -> Head:
         """What a reranker sees of the best candidates."""
 
         def column(name: str, otherwise: float = np.nan) -> NDArray[np.float32]:
@@ -222,8 +196,8 @@ class HybridRetriever:
         )
 
     def _reranked(
-        self, found: list[_Found], query: Query, snapshot: Snapshot, allowed: Allowed
-    ) -> tuple[list[_Found], tuple[str, ...]]:
+        self, found: list[Found], query: Query, snapshot: Snapshot, allowed: Allowed
+    ) -> tuple[list[Found], tuple[str, ...]]:
         head, tail = found[:CANDIDATES], found[CANDIDATES:]
         reranked = self._reranking.scores(query, self.head(query, head, snapshot, allowed))
         if reranked is None:
@@ -241,15 +215,15 @@ class HybridRetriever:
         return head + tail, self._reranking.notes
 
     def _without(
-        self, found: list[_Found], dropped: Sequence[diversity.Dropped], losses: dict[int, diversity.Dropped]
-    ) -> list[_Found]:
+        self, found: list[Found], dropped: Sequence[diversity.Dropped], losses: dict[int, diversity.Dropped]
+    ) -> list[Found]:
         for d in dropped:
             losses[found[d.position].chunk.id] = d
         gone = {d.position for d in dropped}
         return [f for i, f in enumerate(found) if i not in gone]
 
     def _hit(
-        self, found: _Found, rank: int, queries: Sequence[Query], request: SearchRequest, snapshot: Snapshot
+        self, found: Found, rank: int, queries: Sequence[Query], request: SearchRequest, snapshot: Snapshot
     ) -> Hit:
         terms: tuple[str, ...] = ()
         if request.explain:
@@ -265,65 +239,6 @@ class HybridRetriever:
             stages=found.stages,
             matched_terms=terms,
         )
-
-    def _why_not(
-        self,
-        request: SearchRequest,
-        snapshot: Snapshot,
-        allowed: Allowed,
-        fused: Sequence[_Fused],
-        found: Sequence[_Found],
-        losses: Mapping[int, diversity.Dropped],
-        hits: Sequence[Hit],
-    ) -> dict[str, object]:
-        """Where the document was lost. Looks only at what the caller may see."""
-        assert request.why_not is not None
-        document = snapshot.find(request.why_not, request.groups)
-        if document is None:
-            return explain.not_found(request.why_not)
-        info = snapshot.info([document])[0]
-        said: dict[str, object] = {"document": document, "path": info.path}
-        ranks = [h.rank for h in hits if h.chunk.document == document]
-        if ranks:
-            return said | {"stage": "found", "rank": ranks[0], "reason": f"it is hit {ranks[0]}"}
-        ids = np.array([c.id for c in snapshot.document_chunks(document, request.groups)], np.int64)
-        ids = ids[allowed.contains(ids)] if len(ids) else ids
-        if not len(ids):
-            return said | {"stage": "filter", "reason": f"it does not match the filter {request.filter!r}"}
-        lost = [losses[int(i)] for i in ids if int(i) in losses]
-        if lost:
-            by = snapshot.info([lost[0].by])[0].path
-            reason = {
-                "superseded": f"{by} is its newer version",
-                "duplicate": f"{by} has almost the same text",
-                "document": "enough passages of this document are among the hits",
-            }[lost[0].reason]
-            return said | {"stage": lost[0].reason, "reason": reason, "by": by}
-        best = self._best_standing(fused, ids)
-        if best is None:
-            depth = max(DEPTH, 2 * request.k)
-            lists = ", ".join(fused[0].pool.signals)
-            return said | {"stage": "candidates", "reason": f"no passage of it is among the best {depth} of {lists}"}
-        said["stages"] = {name: {"rank": s.rank, "score": s.score} for name, s in best.items()}
-        place = next((i for i, f in enumerate(found, 1) if f.chunk.document == document), None)
-        stage = "rerank" if "rerank" in best else "fusion"
-        if place is not None:
-            reranked = next(f.stages for f in found if f.chunk.document == document)
-            stage = "rerank" if "rerank" in reranked and best["fusion"].rank <= request.k else "fusion"
-            return said | {
-                "stage": stage,
-                "reason": f"its best passage came {place}., and {request.k} hits were asked for",
-            }
-        return said | {
-            "stage": stage,
-            "reason": f"its best passage came {best['fusion'].rank}. of the fused candidates",
-        }
-
-    def _best_standing(self, fused: Sequence[_Fused], ids: NDArray[np.int64]) -> Mapping[str, StageScore] | None:
-        standing = [
-            f.stages(int(at)) for f in fused for at in np.flatnonzero(np.isin(f.pool.ids, ids, assume_unique=True))
-        ]
-        return min(standing, key=lambda s: s["fusion"].rank, default=None)
 
 
 def _of_mode(mode: Mode, pool: Pool, dense: NDArray[np.float32], weighted: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -341,9 +256,9 @@ def _shown(score: float, mode: Mode) -> float:
     return float(1.0 / (1.0 + np.exp(-score / 2.0))) if mode == "hybrid" else score
 
 
-def _seen(found: Sequence[_Found]) -> list[diversity.Candidate]:
+def _seen(found: Sequence[Found]) -> list[diversity.Candidate]:
     return [diversity.Candidate(i, f.chunk.document, f.chunk.text, f.info.date or "") for i, f in enumerate(found)]
 
 
-def _crowded(found: Sequence[_Found], k: int) -> list[diversity.Dropped]:
+def _crowded(found: Sequence[Found], k: int) -> list[diversity.Dropped]:
     return diversity.crowded(_seen(found), k)

@@ -21,7 +21,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
-from api.serving import bind
+from api.serving import bind, limits
 from rag.errors import RagError
 from rag.index.tokenization import tokenize
 from rag.retrieval.fields import CHUNKING, Fields
@@ -250,9 +250,7 @@ class Live:
         self._listener = bind("127.0.0.1", 0)
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._server = uvicorn.Server(
-            uvicorn.Config(self.app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
-        )
+        self._server = uvicorn.Server(uvicorn.Config(self.app, **limits(chosen), timeout_graceful_shutdown=3))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.client = httpx.Client(base_url=self.url, timeout=60)
 

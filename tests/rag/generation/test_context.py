@@ -46,7 +46,7 @@ def test_nothing_found_is_an_empty_context() -> None:
 
 
 def test_the_budget_follows_model_and_machine() -> None:
-    assert source_budget(1_117_320_768, 2, True) == 183
+    assert source_budget(1_117_320_768, 2, True) == 210
     assert source_budget(1_117_320_768, 2, False) == 180
     assert source_budget(491_400_064, 2, True) > 2 * source_budget(1_117_320_768, 2, True)
     assert source_budget(1_117_320_768, 64, True) == 900

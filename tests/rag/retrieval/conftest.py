@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -76,23 +77,29 @@ def fields(collection: Collection) -> Fields:
 
 @pytest.fixture
 def put(collection: Collection, fields: Fields) -> Callable[..., None]:
+    return partial(store, collection, fields)
+
+
+def store(
+    collection: Collection,
+    fields: Fields,
+    *documents: Document,
+    cut: bool = False,
+    superseded: Mapping[str, str] | None = None,
+) -> None:
     """Stores documents, each as one chunk, or as the sentences that `cut` parts at "|"."""
-
-    def store(*documents: Document, cut: bool = False, superseded: Mapping[str, str] | None = None) -> None:
-        with collection.writer() as writer:
-            for d in documents:
-                chunks = []
-                start = 0
-                for piece in d.text.split("|") if cut else [d.text]:
-                    c = Chunk(-1, d.id, piece, (start, start + len(piece)), language=d.language, title=d.title)
-                    chunks.append(replace(c, content_hash=sha256(indexed_text(c).encode()).hexdigest()))
-                    start += len(piece) + 1
-                writer.put(d, chunks, fields.embed(chunks))
-            for old, new in (superseded or {}).items():
-                writer.supersede(old, new)
-            writer.commit("test")
-
-    return store
+    with collection.writer() as writer:
+        for d in documents:
+            chunks = []
+            start = 0
+            for piece in d.text.split("|") if cut else [d.text]:
+                c = Chunk(-1, d.id, piece, (start, start + len(piece)), language=d.language, title=d.title)
+                chunks.append(replace(c, content_hash=sha256(indexed_text(c).encode()).hexdigest()))
+                start += len(piece) + 1
+            writer.put(d, chunks, fields.embed(chunks))
+        for old, new in (superseded or {}).items():
+            writer.supersede(old, new)
+        writer.commit("test")
 
 
 @pytest.fixture
