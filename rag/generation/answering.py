@@ -12,12 +12,12 @@ from typing import Any
 from rag.errors import GeneratorFailed, PromptTooLong, RagError
 from rag.generation import context as reading
 from rag.generation.abstaining import abstention
-from rag.generation.capabilities import HasSettings, KnowsItsSpeed, ReadsAhead, Remembers, Warms
+from rag.generation.capabilities import HasSettings, KnowsItsSpeed, ReadsAhead, Remembers, Warms, Weighs
 from rag.generation.checking import Checked, check_json, check_text, said
 from rag.generation.citations import cited_numbers, resolve, without_citations
 from rag.generation.drafting import Draft, drafted
 from rag.generation.evidence import Similarity
-from rag.generation.prompting import build, fit_history, prefix
+from rag.generation.prompting import REFUSALS, build, fit_history, prefix, prompt_language
 from rag.generation.quoting import gives_what_is_asked
 from rag.generation.refusal import Signals, confidence_of, question_aim, question_coverage, threshold_of
 from rag.generation.relevance import UNDECIDED, Relevance
@@ -114,7 +114,7 @@ class GroundedAnswerer:
             cached_tokens=draft.end.cached_tokens,
             answer_tokens=draft.end.answer_tokens,
         )
-        done = self._finish(replace(turn, timings=timings), draft)
+        done = self._finish(replace(turn, timings=timings), draft, cancel)
         if done.status == "answered" and done.finish_reason != "cancelled":
             self._read_ahead(request.search.question, done)
         yield AnswerDone(done)
@@ -150,7 +150,7 @@ class GroundedAnswerer:
             )
         return messages, longest
 
-    def _finish(self, turn: _Turn, draft: Draft) -> Answer:
+    def _finish(self, turn: _Turn, draft: Draft, cancel: Event | None) -> Answer:
         """The draft checked: an answer, or a refusal."""
         reason = draft.end.finish_reason
         if reason == "cancelled":
@@ -161,7 +161,7 @@ class GroundedAnswerer:
         if text is None:
             return self._abstained(turn, 0.0)
         checked = check_text(turn.asked, text, turn.hits, self._similarity)
-        confidence = self._confidence(turn, checked)
+        confidence = self._confidence(turn, checked, cancel)
         if confidence < threshold_of(self._calibration(), self._settings.max_wrong):
             return self._abstained(turn, confidence)
         if self._settings.unsupported == "drop":
@@ -227,7 +227,7 @@ class GroundedAnswerer:
             confidence=confidence,
         )
 
-    def _confidence(self, turn: _Turn, checked: Checked) -> float:
+    def _confidence(self, turn: _Turn, checked: Checked, cancel: Event | None) -> float:
         """How sure the answer is, 0..1."""
         quoted = [(turn.hits[n - 1], span) for n, span in checked.quotes.items()]
         signals = Signals(
@@ -237,6 +237,7 @@ class GroundedAnswerer:
             supported=checked.share("supported"),
             partly=checked.share("partly"),
             kind=float(gives_what_is_asked(without_citations(checked.text), turn.asked)),
+            doubt=self._doubt(turn, cancel),
         )
         if self._on_signals is not None:
             self._on_signals(signals)
@@ -247,6 +248,16 @@ class GroundedAnswerer:
             return UNDECIDED
         near = (self._relevance.nearness(asked, hit, hit.chunk.text[slice(*span)]) for hit, span in quoted)
         return max(near, default=0.0)
+
+    def _doubt(self, turn: _Turn, cancel: Event | None) -> float:
+        """How far the model doubts that the sources answer: their state is still there, so only the last line is read."""
+        if not isinstance(self._generator, Weighs):
+            return UNDECIDED
+        question = turn.request.search.question
+        history = fit_history(turn.request.search.history, HISTORY_TOKENS)
+        messages = build(question, turn.read.sources, history, doubt=True)
+        chance = self._generator.chance(messages, REFUSALS[prompt_language(question)], cancel)
+        return UNDECIDED if chance is None else chance
 
     def _budget(self) -> int:
         if self._settings.source_tokens:

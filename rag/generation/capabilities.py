@@ -4,6 +4,7 @@ answerer looks, and does without."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Event
 from typing import Any, Protocol, runtime_checkable
 
 from rag.generation.prompt_memory import PromptMemory
@@ -42,3 +43,12 @@ class ReadsAhead(Remembers, Protocol):
     """A generator that can read what will probably be asked about next, while it is idle."""
 
     def read_ahead(self, messages: Sequence[Message], done: Callable[[], None]) -> None: ...
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A generator that tells how likely its next words are."""
+
+    def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
+        """The chance, 0..1, that the answer begins with `word`; None when it was cancelled."""
+        ...

@@ -10,7 +10,7 @@ from rag.generation.citations import cited_numbers, with_citations, without_cita
 from rag.generation.evidence import Evidence, Finding, Similarity, check
 from rag.generation.json_answers import leaves
 from rag.generation.prompting import is_refusal, prompt_language
-from rag.generation.quoting import best_quote, says_nothing_new
+from rag.generation.quoting import best_quote, says_nothing_new, with_unit
 from rag.generation.refusal import question_aim
 from rag.generation.sentences import sentence_spans
 from rag.index.tokenization import fold
@@ -44,7 +44,8 @@ class Checked:
 
 
 def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
-    """The model's answer; the sentence of a source where the model gave no words of its own; None for a refusal."""
+    """The model's answer, a bare number with its unit; the sentence of a source where the model gave no words of its own; None for a
+    refusal."""
     bare = without_citations(text)
     if cited_numbers(text) and not any(c.isalnum() for c in bare):
         named = next((n for n in cited_numbers(text) if n <= len(hits)), None)
@@ -55,7 +56,9 @@ def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
     if says_nothing_new(bare, question):
         quote = best_quote(question, hits)
         return f"{quote.text} [{quote.n}]" if quote and quote.coverage >= 0.5 else text
-    return text
+    cited = [hits[n - 1] for n in cited_numbers(text) if 0 < n <= len(hits)]
+    whole = with_unit(bare, cited or hits, question)
+    return text if whole == bare else with_citations(whole, cited_numbers(text))
 
 
 def check_text(question: str, text: str, hits: Sequence[Hit], similarity: Similarity | None) -> Checked:

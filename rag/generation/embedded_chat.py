@@ -7,6 +7,7 @@ is used only to count tokens, because the in-process interface has no tokenizer.
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import urllib.error
@@ -103,6 +104,16 @@ class EmbeddedGenerator:
 
             Thread(target=read, name="read ahead", daemon=True).start()
 
+    def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
+        """See rag.generation.capabilities.Weighs."""
+        found: list[Mapping[str, Any]] = []
+        for _ in self._generate(messages, max_tokens=1, cancel=cancel, likely=found):
+            pass
+        if not found:
+            return None
+        said = ((str(t["token"]).strip(), float(t["logprob"])) for t in found)
+        return min(1.0, sum(math.exp(p) for t, p in said if t and word.startswith(t)))
+
     def _interrupt(self) -> None:
         """Stops reading ahead."""
         self._ahead_stopped.set()
@@ -143,7 +154,9 @@ class EmbeddedGenerator:
         stop: Sequence[str] = (),
         schema: Mapping[str, Any] | None = None,
         cancel: Event | None = None,
+        likely: list[Mapping[str, Any]] | None = None,
     ) -> Iterator[TextDelta | GenerationEnd]:
+        """`likely`, when given, gets the likeliest tokens of each place with the logarithms of their chances."""
         server = self._load()
         body: dict[str, Any] = {
             "messages": _plain(messages),
@@ -157,6 +170,8 @@ class EmbeddedGenerator:
         }
         if stop:
             body["stop"] = list(stop)
+        if likely is not None:
+            body |= {"logprobs": True, "top_logprobs": 20}
         if schema is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
 
@@ -181,6 +196,9 @@ class EmbeddedGenerator:
                 usage = chunk.get("usage") or usage
                 for choice in chunk.get("choices", ()):
                     finish = choice.get("finish_reason") or finish
+                    if likely is not None:
+                        for place in (choice.get("logprobs") or {}).get("content") or ():
+                            likely.extend(place["top_logprobs"])
                     text = choice.get("delta", {}).get("content")
                     if text:
                         yield TextDelta(text)
@@ -266,8 +284,9 @@ class EmbeddedGenerator:
 
         p = xllamacpp.CommonParams()
         p.model.path = str(self._path)
-        p.n_ctx = self.context_length * self._parallel
-        p.n_parallel = self._parallel
+        # One place more than answers at a time: it keeps the state of the other language's prompts, which the fixed beginning tells apart.
+        p.n_parallel = self._parallel + 1
+        p.n_ctx = self.context_length * p.n_parallel
         p.cpuparams.n_threads = p.cpuparams_batch.n_threads = self._threads
         p.n_batch = p.n_ubatch = PROMPT_BATCH
         p.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED

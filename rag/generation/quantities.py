@@ -128,6 +128,11 @@ _EN_NUMBER = re.compile(
 )
 
 
+_AFTER = re.compile(
+    r"(?P<scale>\s?(?:million|billion|thousand|万亿|百万|千万|[万亿]))?(?:\s?(?P<sign>[%‰℃°€])|\s(?P<word>[A-Za-z]+)|\s?(?P<han>[\u4e00-\u9fff]{1,4}))?"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A value and its unit's code; "" when it has none that is known."""
@@ -216,6 +221,22 @@ def quantities(text: str) -> list[Quantity]:
             continue
         found.append(Quantity(value * _SCALES.get(match.group("scale") or "", 1), code, match.group().strip()))
     return found
+
+
+def unit_after(text: str) -> str:
+    """The scale and the unit with which `text`, what stands behind a number, begins, as they are written; "" when there is none."""
+    match = _AFTER.match(text)
+    if match is None:
+        return ""
+    end = match.end("scale") if match.group("scale") else 0
+    word, han = match.group("word"), match.group("han") or ""
+    if match.group("sign") or (word and word.lower() in _UNITS):
+        end = match.end()
+    for length in range(len(han), 0, -1):
+        if han[:length] in _UNITS:
+            end = match.start("han") + length
+            break
+    return text[:end]
 
 
 def unit_code(unit: str) -> str:

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from rag.generation.facts import Facts, facts
 from rag.generation.prompting import prompt_language
+from rag.generation.quantities import unit_after
 from rag.generation.sentences import sentence_spans
 from rag.generation.wording import content_terms
 from rag.index.tokenization import fold
 from rag.types import Hit, Span
 
+_BARE_NUMBER = re.compile(r"^\W{0,2}(\d[\d,，.]*\d|\d)[.。]?$")
 _WANTS = [
     ("quantity", re.compile(r"\bhow (?:many|much|long|old|far|often|high|large|big)\b|\bwhat (?:percentage|share|number|amount)\b|多少|几[个天年月次人名台元小]|多[大长久高重远]|百分之几")),
     ("date", re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|time)\b|什么时候|何时|哪[一]?[年天月日]|几[月号点]|什么时间|截止(?:日期|时间)")),
@@ -59,6 +61,26 @@ def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Q
             if best is None or (quote.fits, quote.coverage) > (best.fits, best.coverage):
                 best = quote
     return best
+
+
+def with_unit(answer: str, hits: Sequence[Hit], question: str) -> str:
+    """A number that was copied without its unit, with it, as the sentence has it that speaks most of the question; any other answer
+    as it is. `answer` has no citations."""
+    bare = _BARE_NUMBER.match(answer.strip())
+    if bare is None:
+        return answer
+    number = bare.group(1)
+    weights = question_weights(question, facts(question))
+    best: tuple[float, str] = (-1.0, "")
+    for hit in hits:
+        for a, b in sentence_spans(hit.chunk.text):
+            sentence = hit.chunk.text[a:b]
+            for found in re.finditer(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]*\d)", sentence):
+                terms = set(content_terms(fold(sentence)))
+                said = sum(w for t, w in weights.items() if t in terms)
+                if said > best[0]:
+                    best = (said, unit_after(sentence[found.end() :]))
+    return number + best[1]
 
 
 def gives_what_is_asked(answer: str, question: str) -> bool:

@@ -136,3 +136,13 @@ def test_an_idle_model_reads_ahead_and_a_question_interrupts_it(
     generator.read_ahead([Message("user", "word " * 1800)], never.set)
     list(generator.stream(ASK, max_tokens=2))
     assert not never.is_set()
+
+
+def test_the_chance_of_a_first_word_is_told(generator: EmbeddedGenerator) -> None:
+    say = [Message("user", "Reply with one word only. What is the capital of France?")]
+    first = next(e.text for e in generator.stream(say, max_tokens=4) if isinstance(e, TextDelta)).strip()
+    likely, unlikely = generator.chance(say, first), generator.chance(say, "Zebra crossing")
+    assert likely is not None and unlikely is not None and 1.0 >= likely > 0.2 > unlikely >= 0.0
+    cancelled = Event()
+    cancelled.set()
+    assert generator.chance(say, first, cancelled) is None

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from rag.generation.quoting import best_quote, gives_what_is_asked, says_nothing_new
+import pytest
 
-from .sample import HITS, ask
+from rag.generation.quoting import best_quote, gives_what_is_asked, says_nothing_new, with_unit
+
+from .sample import HITS, ask, hit
 
 
 def test_the_sentence_that_speaks_of_the_question_is_quoted() -> None:
@@ -39,3 +41,34 @@ def test_a_one_word_answer_can_be_the_name_that_was_asked_for() -> None:
     assert gives_what_is_asked("Tallinn [1]", "Which city was chosen for the new warehouse?")
     assert not gives_what_is_asked("the new warehouse", "Which city was chosen for the new warehouse?")
     assert not gives_what_is_asked("some days", "How many days of leave are there?")
+
+
+@pytest.mark.parametrize(
+    ("said", "whole"),
+    [
+        ("10", "10 年"),
+        ("46", "46 万元"),
+        ("23.4", "23.4"),
+        ("20", "20 个工作日"),
+        ("8110", "8110"),
+        ("10 年", "10 年"),
+        ("1", "1"),
+    ],
+)
+def test_a_number_gets_the_unit_that_it_has_in_the_source(said: str, whole: str) -> None:
+    text = "合同档案保存 10 年。最低报价46 万元，编号 23.4，总机8110。出差回来后 20 个工作日内交单。其中 1，2 项除外。"
+    assert with_unit(said, [hit(1, text, "制度")], "合同档案要保存多少年？") == whole
+
+
+@pytest.mark.parametrize(
+    ("said", "whole"),
+    [("8", "8 hours"), ("0.5", "0.5%"), ("1.5", "1.5 million euro"), ("12", "12"), ("two", "two"), ("38", "38")],
+)
+def test_english_units_too(said: str, whole: str) -> None:
+    text = "It lasts 8 hours. The penalty is 0.5% a day. The site cost 1.5 million euro. 12 forklifts stand there. Order 38, please."
+    assert with_unit(said, [hit(1, text, "Facts")], "How much is it?") == whole
+
+
+def test_the_unit_is_that_of_the_sentence_which_is_asked_about() -> None:
+    text = "Pumps are oiled every 10 days. Contracts are kept for 10 years."
+    assert with_unit("10", [hit(1, text, "Facts")], "How long are contracts kept?") == "10 years"
