@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ from rag.types import (
     TextDelta,
     Timings,
 )
+
+log = logging.getLogger("ragbase.answering")
 
 HISTORY_TOKENS = 300
 READ_AHEAD_TOKENS = 400
@@ -256,7 +259,11 @@ class GroundedAnswerer:
         question = turn.request.search.question
         history = fit_history(turn.request.search.history, HISTORY_TOKENS)
         messages = build(question, turn.read.sources, history, doubt=True)
-        chance = self._generator.chance(messages, REFUSALS[prompt_language(question)], cancel)
+        try:
+            chance = self._generator.chance(messages, REFUSALS[prompt_language(question)], cancel)
+        except GeneratorFailed as e:  # the answer is there; how sure it is can be told without
+            log.warning("the model was not asked for its doubt", extra={"facts": {"error": str(e)}})
+            return UNDECIDED
         return UNDECIDED if chance is None else chance
 
     def _budget(self) -> int:

@@ -7,7 +7,6 @@ is used only to count tokens, because the in-process interface has no tokenizer.
 from __future__ import annotations
 
 import json
-import math
 import os
 import secrets
 import urllib.error
@@ -21,6 +20,7 @@ from typing import Any
 import psutil
 
 from rag.errors import GeneratorFailed, GeneratorOutOfMemory, ModelUnavailable, PromptTooLong, StreamBroken
+from rag.generation.capabilities import LIKELIEST, chance_of, first_tokens
 from rag.generation.context import source_budget
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import Outbox, bridge
@@ -106,13 +106,10 @@ class EmbeddedGenerator:
 
     def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
         """See rag.generation.capabilities.Weighs."""
-        found: list[Mapping[str, Any]] = []
-        for _ in self._generate(messages, max_tokens=1, cancel=cancel, likely=found):
+        first: list[tuple[str, float]] = []
+        for _ in self._generate(messages, max_tokens=1, cancel=cancel, first=first):
             pass
-        if not found:
-            return None
-        said = ((str(t["token"]).strip(), float(t["logprob"])) for t in found)
-        return min(1.0, sum(math.exp(p) for t, p in said if t and word.startswith(t)))
+        return chance_of(word, first)
 
     def _interrupt(self) -> None:
         """Stops reading ahead."""
@@ -154,9 +151,9 @@ class EmbeddedGenerator:
         stop: Sequence[str] = (),
         schema: Mapping[str, Any] | None = None,
         cancel: Event | None = None,
-        likely: list[Mapping[str, Any]] | None = None,
+        first: list[tuple[str, float]] | None = None,
     ) -> Iterator[TextDelta | GenerationEnd]:
-        """`likely`, when given, gets the likeliest tokens of each place with the logarithms of their chances."""
+        """`first`, when given, gets the likeliest first tokens with the logarithms of their chances."""
         server = self._load()
         body: dict[str, Any] = {
             "messages": _plain(messages),
@@ -170,8 +167,8 @@ class EmbeddedGenerator:
         }
         if stop:
             body["stop"] = list(stop)
-        if likely is not None:
-            body |= {"logprobs": True, "top_logprobs": 20}
+        if first is not None:
+            body |= {"logprobs": True, "top_logprobs": LIKELIEST}
         if schema is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
 
@@ -196,9 +193,8 @@ class EmbeddedGenerator:
                 usage = chunk.get("usage") or usage
                 for choice in chunk.get("choices", ()):
                     finish = choice.get("finish_reason") or finish
-                    if likely is not None:
-                        for place in (choice.get("logprobs") or {}).get("content") or ():
-                            likely.extend(place["top_logprobs"])
+                    if first is not None and not first:
+                        first.extend(first_tokens(choice))
                     text = choice.get("delta", {}).get("content")
                     if text:
                         yield TextDelta(text)

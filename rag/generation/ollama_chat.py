@@ -9,7 +9,8 @@ inside a stream of status 200.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -27,6 +28,7 @@ from rag.errors import (
     PromptTooLong,
     StreamBroken,
 )
+from rag.generation.capabilities import LIKELIEST, chance_of
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import bridge_async, run_async
 from rag.generation.token_estimate import estimate_messages
@@ -76,6 +78,7 @@ class OllamaGenerator:
         self._host = host
         self._timeout = timeout
         self._transport = transport
+        self._tells_chances = True  # until it leaves them out
         self.memory = PromptMemory()  # these servers keep the state of a prompt's beginning, too
 
     def source_tokens(self) -> int:
@@ -98,6 +101,39 @@ class OllamaGenerator:
         cancel: Event | None = None,
     ) -> Iterator[TextDelta | GenerationEnd]:
         """See rag.protocols.Generator."""
+        return self._generate(
+            messages,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            stop=stop,
+            schema=schema,
+            cancel=cancel,
+        )
+
+    def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
+        """See rag.generation.capabilities.Weighs. Servers before 0.12.11 do not tell."""
+        if not self._tells_chances:
+            return None
+        first: list[tuple[str, float]] = []
+        with closing(self._generate(messages, max_tokens=1, cancel=cancel, first=first)) as events:
+            event = next(events)
+        self._tells_chances = bool(first) or not isinstance(event, TextDelta)
+        return chance_of(word, first)
+
+    def _generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        stop: Sequence[str] = (),
+        schema: Mapping[str, Any] | None = None,
+        cancel: Event | None = None,
+        first: list[tuple[str, float]] | None = None,
+    ) -> Generator[TextDelta | GenerationEnd]:
+        """`first`, when given, gets the likeliest first tokens with the logarithms of their chances."""
         options: dict[str, Any] = {
             "num_ctx": self.context_length,
             "num_predict": max_tokens,
@@ -113,6 +149,8 @@ class OllamaGenerator:
                     model=self.name,
                     messages=[{"role": m.role, "content": m.content} for m in messages],
                     stream=True,
+                    logprobs=True if first is not None else None,
+                    top_logprobs=LIKELIEST if first is not None else None,
                     format=dict(schema) if schema is not None else None,
                     options=options,
                     keep_alive=KEEP_ALIVE,
@@ -122,6 +160,8 @@ class OllamaGenerator:
         ended = False
         try:
             for part in bridge_async(parts, cancel=cancel, timeout=self._timeout, name=self.name):
+                if first is not None and not first and part.logprobs:
+                    first.extend((t.token or "", t.logprob or 0.0) for t in part.logprobs[0].top_logprobs or ())
                 if part.message.content:
                     yield TextDelta(part.message.content)
                 if part.done:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from threading import Event
 from typing import Any
 
@@ -19,6 +20,7 @@ from rag.errors import (
     PromptTooLong,
     StreamBroken,
 )
+from rag.generation.capabilities import LIKELIEST, chance_of, first_tokens
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import bridge_async, run_async
 from rag.generation.token_estimate import estimate_messages
@@ -46,6 +48,7 @@ class OpenAIGenerator:
         self._key = key
         self._timeout = timeout
         self._transport = transport
+        self._tells_chances = True  # until it leaves them out
         self.memory = PromptMemory()  # these servers keep the state of a prompt's beginning, too
 
     def source_tokens(self) -> int:
@@ -68,6 +71,39 @@ class OpenAIGenerator:
         cancel: Event | None = None,
     ) -> Iterator[TextDelta | GenerationEnd]:
         """See rag.protocols.Generator."""
+        return self._generate(
+            messages,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            stop=stop,
+            schema=schema,
+            cancel=cancel,
+        )
+
+    def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
+        """See rag.generation.capabilities.Weighs."""
+        if not self._tells_chances:
+            return None
+        first: list[tuple[str, float]] = []
+        with closing(self._generate(messages, max_tokens=1, cancel=cancel, first=first)) as events:
+            event = next(events)
+        self._tells_chances = bool(first) or not isinstance(event, TextDelta)
+        return chance_of(word, first)
+
+    def _generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        stop: Sequence[str] = (),
+        schema: Mapping[str, Any] | None = None,
+        cancel: Event | None = None,
+        first: list[tuple[str, float]] | None = None,
+    ) -> Generator[TextDelta | GenerationEnd]:
+        """`first`, when given, gets the likeliest first tokens with the logarithms of their chances."""
         body: dict[str, Any] = {
             "model": self.name,
             "messages": [{"role": m.role, "content": m.content} for m in messages],
@@ -79,6 +115,8 @@ class OpenAIGenerator:
         }
         if stop:
             body["stop"] = list(stop)
+        if first is not None:
+            body |= {"logprobs": True, "top_logprobs": LIKELIEST}
         if schema is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
 
@@ -104,6 +142,8 @@ class OpenAIGenerator:
                 usage = event.get("usage") or usage
                 for choice in event.get("choices", ()):
                     finish = choice.get("finish_reason") or finish
+                    if first is not None and not first:
+                        first.extend(first_tokens(choice))
                     if text := (choice.get("delta") or {}).get("content"):
                         yield TextDelta(text)
         except httpx.TimeoutException as e:

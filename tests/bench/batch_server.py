@@ -101,7 +101,7 @@ def decode(model: Any, ends: set[int], jobs: list[Job]) -> None:
             logits_to_keep=1,
         )
         cache = out.past_key_values
-        likely = out.logits[:, -1].float().log_softmax(-1).topk(5)
+        likely = out.logits[:, -1].float().log_softmax(-1).topk(20)
         following = likely.indices[:, 0]
         keep = []
         for i, (job, token) in enumerate(zip(rows, following.tolist(), strict=True)):
@@ -150,10 +150,8 @@ def serve(args: argparse.Namespace) -> None:
             said = tokenizer.decode(job.out, skip_special_tokens=True)
             reason = "length" if len(job.out) >= job.longest else "stop"
             usage = {"prompt_tokens": len(job.prompt), "completion_tokens": len(job.out)}
-            sure = {
-                "content": [{"logprob": p} for p in job.sure],
-                "first": [{"token": tokenizer.decode([t]), "logprob": p} for t, p in job.first],
-            }
+            sure: dict[str, list[dict[str, Any]]] = {"content": [{"logprob": p} for p in job.sure]}
+            sure["content"][0]["top_logprobs"] = [{"token": tokenizer.decode([t]), "logprob": p} for t, p in job.first]
             events = [
                 {"choices": [{"delta": {"content": said}, "finish_reason": None}]},
                 {"choices": [{"delta": {}, "finish_reason": reason, "logprobs": sure}], "usage": usage},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from threading import Event, Timer
 
 import httpx
@@ -95,3 +96,25 @@ def test_check_says_down_or_which_models_there_are() -> None:
     assert "qwen05:latest" in OpenAIGenerator("http://model.test/v1", "other", transport=listed).check()[0]
     with pytest.raises(GeneratorDown):
         list(OpenAIGenerator("http://127.0.0.1:9/v1", "m").stream(ASK, max_tokens=8))
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_the_chance_of_a_first_word_is_told_where_the_server_tells(tells: bool) -> None:
+    asked: list[dict[str, object]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        likely = [{"token": "NOT", "logprob": math.log(0.25)}, {"token": " Par", "logprob": math.log(0.5)}]
+        choice: dict[str, object] = {"delta": {"content": "Par"}, "finish_reason": None}
+        if tells:
+            choice["logprobs"] = {"content": [{"token": " Par", "logprob": -0.7, "top_logprobs": likely}]}
+        lines = [{"choices": [choice]}, {"choices": [{"delta": {}, "finish_reason": "length"}]}]
+        content = "".join(f"data: {json.dumps(x)}\n\n" for x in lines) + "data: [DONE]\n\n"
+        return httpx.Response(200, content=content, headers={"content-type": "text/event-stream"})
+
+    generator = OpenAIGenerator("http://model.test/v1", "m", transport=lambda: httpx.MockTransport(handle))
+    for _ in range(2):
+        chance = generator.chance(ASK, "NOT FOUND")
+        assert chance == pytest.approx(0.25) if tells else chance is None
+    assert len(asked) == (2 if tells else 1)  # a server that does not tell is not asked again
+    assert asked[0]["logprobs"] is True and asked[0]["max_tokens"] == 1
