@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Right answers and refusals over a collection, and what each signal of the refusal is worth.
+
+    rag ingest corpus
+    python tests/bench/batch_server.py --port 8123 &
+    RAG_SOURCE_TOKENS=210 python -m tests.bench.refusal_bench --questions corpus/golden --generator openai:http://127.0.0.1:8123/v1#NAME --parallel 32
+
+Every question is answered with nothing refused for want of confidence, and its signals are kept (`--keep FILE`, and it goes on there). Printed
+are: right answers by kind; for each signal how well it alone tells right from wrong (area under the ROC curve); and for thresholds on the
+confidence of weights fitted to nine tenths and used on the tenth, right answers and questions without an answer that are refused, with
+95 % Wilson intervals; last the weights fitted to all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.golden import GoldenQuestion, read_questions
+from eval.text_metrics import fact_recall
+from rag.generation.answering import GroundedAnswerer
+from rag.generation.answering import answer as drained
+from rag.generation.refusal import DEFAULT_WEIGHTS, Signals
+from rag.generation.relevance import SentenceRelevance
+from rag.generation.similarity import sentence_similarity
+from rag.settings import Settings
+from rag.types import AskRequest, SearchRequest
+from rag.wiring import Services
+from tests.bench.evidence_bench import wilson
+
+Matrix = NDArray[np.float64]
+RIDGE = 0.3
+THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
+
+
+class _Unrefusing:
+    """A collection's settings with a calibration that refuses nothing."""
+
+    def get_setting(self, key: str) -> Any:
+        return {"threshold": -1.0} if key == "calibration" else None
+
+
+def ask(services: Services, question: GoldenQuestion) -> dict[str, Any]:
+    """The answer to one question, whether it is right, and its signals."""
+    fields = services.fields()
+    seen: list[Signals] = []
+    answerer = GroundedAnswerer(
+        _Unrefusing(),
+        services.retriever(),
+        services.generator(),
+        services.settings,
+        similarity=sentence_similarity(fields.embedders),
+        relevance=SentenceRelevance({f.name: f.languages for f in fields.card.fields}, fields.embedders),
+        on_signals=seen.append,
+    )
+    said = drained(answerer, AskRequest(SearchRequest(question.question)))
+    return {
+        "id": question.id,
+        "kind": question.kind,
+        "text": said.text if seen else "",  # the model itself may have refused
+        "right": bool(seen) and question.answerable and fact_recall(said.text, question.facts) == 1.0,
+        "signals": asdict(seen[0]) if seen else None,
+    }
+
+
+def collect(a: argparse.Namespace) -> list[dict[str, Any]]:
+    """One row a question; those of `--keep` are not asked again."""
+    known: dict[str, dict[str, Any]] = {}
+    if a.keep and a.keep.is_file():
+        known = {r["id"]: r for r in map(json.loads, a.keep.read_text(encoding="utf-8").splitlines())}
+    settings = Settings.load(generator=a.generator) if a.generator else Settings.load()
+    files = sorted(a.questions.glob("*.jsonl")) if a.questions.is_dir() else [a.questions]
+    questions = [q for f in files for q in read_questions(f)]
+    with Services(settings) as services, ThreadPoolExecutor(a.parallel) as pool:
+        for row in pool.map(lambda q: ask(services, q), [q for q in questions if q.id not in known]):
+            known[row["id"]] = row
+            if a.keep:
+                with a.keep.open("a", encoding="utf-8") as f:
+                    f.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return [known[q.id] for q in questions]
+
+
+def fitted(x: Matrix, y: Matrix) -> Matrix:
+    """Weights and bias of a logistic regression with a ridge, by Newton's method."""
+    x = np.column_stack([x, np.ones(len(x))])
+    ridge = np.diag([RIDGE] * (x.shape[1] - 1) + [0.01])
+    w = np.zeros(x.shape[1])
+    for _ in range(60):
+        p = 1 / (1 + np.exp(-x @ w))
+        w -= np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + ridge, x.T @ (p - y) + ridge @ w)
+    return w
+
+
+def confidence(x: Matrix, w: Matrix) -> Matrix:
+    """(n,) chances of being right."""
+    return np.asarray(1 / (1 + np.exp(-(x @ w[:-1] + w[-1]))))
+
+
+def auc(scores: Matrix, right: Matrix) -> float:
+    """Area under the ROC curve; ties count half."""
+    good, bad = scores[right == 1], scores[right == 0]
+    return float(np.mean((good[:, None] > bad) + 0.5 * (good[:, None] == bad)))
+
+
+def share(hits: int, n: int) -> str:
+    low, high = wilson(hits, n)
+    return f"{hits} of {n} = {hits / max(n, 1):.1%} [{low:.1%}, {high:.1%}]"
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--questions", type=Path, default=Path("corpus/golden"))
+    ap.add_argument("--generator", default="", help="a value of RAG_GENERATOR")
+    ap.add_argument("--parallel", type=int, default=1)
+    ap.add_argument("--keep", type=Path)
+    rows = collect(ap.parse_args())
+    kinds: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        kinds[row["kind"]].append(row["right"])
+    for kind, right in kinds.items():
+        if kind != "unanswerable":
+            print(f"{kind}: right {share(sum(right), len(right))}")
+    answerable = [r for r in rows if r["kind"] != "unanswerable"]
+    print(f"all with an answer: right, nothing refused, {share(sum(r['right'] for r in answerable), len(answerable))}")
+
+    judged = [r for r in rows if r["signals"]]
+    names = list(DEFAULT_WEIGHTS)
+    x = np.array([[r["signals"][n] for n in names] for r in judged])
+    y = np.array([float(r["right"]) for r in judged])
+    for i, name in enumerate(names):
+        print(f"{name}: area under the curve {auc(x[:, i], y):.3f}")
+    sure = np.zeros(len(judged))
+    fold = np.arange(len(judged)) % 10
+    for k in range(10):
+        sure[fold == k] = confidence(x[fold == k], fitted(x[fold != k], y[fold != k]))
+    print(f"all, cross-validated: {auc(sure, y):.3f}")
+    kept = {r["id"]: s for r, s in zip(judged, sure, strict=True)}
+    for threshold in THRESHOLDS:
+        right = sum(r["right"] and kept[r["id"]] >= threshold for r in answerable)
+        nothing = [r for r in rows if r["kind"] == "unanswerable"]
+        refused = sum(kept.get(r["id"], -1.0) < threshold for r in nothing)
+        print(f"threshold {threshold}: right {share(right, len(answerable))}; refused {share(refused, len(nothing))}")
+    w = fitted(x, y)
+    print("weights", json.dumps(dict(zip([*names, "bias"], w.round(2).tolist(), strict=True))))
+
+
+if __name__ == "__main__":
+    main()
