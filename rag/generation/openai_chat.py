@@ -87,8 +87,12 @@ class OpenAIGenerator:
             return None
         first: list[tuple[str, float]] = []
         with closing(self._generate(messages, max_tokens=1, cancel=cancel, first=first)) as events:
-            event = next(events)
-        self._tells_chances = bool(first) or not isinstance(event, TextDelta)
+            said = 0
+            for event in events:
+                said += isinstance(event, TextDelta)
+                if said > 1:
+                    break  # this server does not keep to one token
+        self._tells_chances = bool(first) or said == 0
         return chance_of(word, first)
 
     def _generate(
