@@ -101,6 +101,7 @@ def _openapi(app: FastAPI, max_question: int) -> dict[str, Any]:
         parts = made["components"]["schemas"]
         for name in ("SearchBody", "AskBody"):
             parts[name]["properties"]["question"]["maxLength"] = max_question
+        parts["QuestionPart"]["properties"]["text"]["maxLength"] = max_question
         for part in parts["UserMessage"]["properties"]["content"]["anyOf"]:
             if part.get("type") == "string":
                 part["maxLength"] = max_question

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from api.auth import Caller
-from api.schemas import AskBody, ChatBody, OtherMessage, SearchBody, TextPart, UserMessage
+from api.schemas import AskBody, ChatBody, OtherMessage, QuestionPart, SearchBody, TextPart, UserMessage
 from rag.errors import RagError
 from rag.settings import Settings
 from rag.types import AskRequest, Message, SearchRequest
@@ -78,7 +79,7 @@ def _question(text: str, settings: Settings) -> str:
     return text.strip()
 
 
-def _text(content: str | list[TextPart] | None) -> str:
+def _text(content: str | Sequence[TextPart | QuestionPart] | None) -> str:
     if content is None:
         return ""
     return content if isinstance(content, str) else "\n".join(part.text for part in content)

@@ -75,6 +75,13 @@ class TextPart(_Theirs):
     text: str
 
 
+class QuestionPart(_Theirs):
+    """A part of a question; none is empty."""
+
+    type: Literal["text"]
+    text: Text
+
+
 class OtherMessage(_Theirs):
     """What a client says beside the question: instructions, earlier answers, tool results."""
 
@@ -86,7 +93,7 @@ class UserMessage(_Theirs):
     """A question."""
 
     role: Literal["user"]
-    content: Text | Annotated[list[TextPart], Field(min_length=1)]
+    content: Text | Annotated[list[QuestionPart], Field(min_length=1)]
 
 
 class JsonSchemaFormat(_Theirs):

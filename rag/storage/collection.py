@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from rag.errors import CollectionLocked, CollectionMismatch, CorruptCollection, StorageFailed
+from rag.errors import CollectionLocked, CollectionMismatch, CorruptCollection, NotFound, StorageFailed
 from rag.index.tokenization import TOKENIZER
 from rag.storage import compaction, sealed, state
 from rag.storage.card import Card
@@ -98,11 +98,11 @@ class Collection:
     def snapshot(self, generation: int | None = None) -> Snapshot:
         """The newest generation, also when another process made it, or an older one. Cheap when nothing has changed.
 
-        Raises NotFound for a generation that is not kept, CorruptCollection for damaged files.
+        Raises NotFound for a generation that is not kept and for a collection that was removed meanwhile, CorruptCollection for damaged files.
         """
         with self._lock:
             if self.replaced:
-                raise CollectionMismatch(f"collection {self.name}: it was replaced or removed meanwhile; open it again")
+                raise self._gone()
             current = self._current
             if current is None or current.state.stamp != state.stamp_of(self._reading):
                 current = self._load(None)
@@ -249,6 +249,8 @@ class Collection:
             try:
                 opened = self.open_segments(found.segments)
             except CorruptCollection:
+                if self.replaced:  # between that look and this one
+                    raise self._gone() from None
                 # A compaction may have replaced the files between the reading of their names and their opening.
                 if attempt == _TRIES - 1 or state.segment_rows(self._reading) == found.segments:
                     raise
@@ -260,6 +262,11 @@ class Collection:
                 self._reading, self.card, found, opened, exact_vectors=self._exact_vectors, threads=self._threads
             )
         raise AssertionError("unreachable")
+
+    def _gone(self) -> NotFound | CollectionMismatch:
+        if not self.folder.is_dir():
+            return NotFound(f"collection {self.name}: it was removed meanwhile; `rag collections list` shows what is")
+        return CollectionMismatch(f"collection {self.name}: it was replaced meanwhile; open it again")
 
     def _checked_card(self, any_tokenizer: bool) -> Card:
         text = self._reading.value("SELECT value FROM meta WHERE key = 'card'")

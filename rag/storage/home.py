@@ -65,13 +65,18 @@ class Home:
         path = self._path(name)
         if not path.is_dir():
             raise NotFound(f"collection {name}: there is none in {self.folder}; make it with `rag ingest PATH`")
-        return Collection(
-            path,
-            self.disk,
-            exact_vectors=self._exact_vectors,
-            threads=self._threads,
-            any_tokenizer=any_tokenizer,
-        )
+        try:
+            return Collection(
+                path,
+                self.disk,
+                exact_vectors=self._exact_vectors,
+                threads=self._threads,
+                any_tokenizer=any_tokenizer,
+            )
+        except CorruptCollection:
+            if path.is_dir():
+                raise
+            raise NotFound(f"collection {name}: it was removed meanwhile") from None
 
     def names(self) -> list[str]:
         """The collections, sorted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -399,11 +400,26 @@ class TestHome:
         with collection.writer(), pytest.raises(CollectionLocked):
             store_home.remove("default")
         store_home.remove("default")
-        with pytest.raises(CollectionMismatch, match="open it again"):
+        with pytest.raises(NotFound, match="removed meanwhile"):
             collection.snapshot()
         assert store_home.names() == []
         with pytest.raises(NotFound):
             store_home.remove("default")
+
+    def test_removed_while_a_reader_opens_it(
+        self, store_home: Home, collection: Collection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(collection, ("a", "old"))
+        reader = store_home.open("default")
+        opening = reader.open_segments
+
+        def late(rows: Any) -> Any:
+            store_home.remove("default")
+            return opening(rows)
+
+        monkeypatch.setattr(reader, "open_segments", late)
+        with pytest.raises(NotFound, match="removed meanwhile"):
+            reader.snapshot()
 
     def test_replace_takes_the_place_and_mends_itself_after_a_cut(
         self, store_home: Home, collection: Collection
