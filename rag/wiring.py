@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rag.settings import Settings
 
 if TYPE_CHECKING:
+    from rag.generation.relevance import SentenceRelevance
     from rag.protocols import Answerer, Generator, Retriever
     from rag.retrieval.fields import Fields
     from rag.storage.collection import Collection
@@ -26,6 +27,7 @@ class Services:
         self._collections: dict[str, Collection] = {}
         self._replaced: list[Collection] = []  # still open: requests that began with them end with them
         self._fields: dict[str, Fields] = {}
+        self._relevances: dict[str, SentenceRelevance] = {}  # they keep vectors of sentences from question to question
         self._retrievers: dict[str, Retriever] = {}
         self._generator: Generator | None = None
 
@@ -46,6 +48,7 @@ class Services:
                 self._replaced.append(self._collections.pop(name))
                 self._retrievers.pop(name, None)
                 self._fields.pop(name, None)
+                self._relevances.pop(name, None)
             if name not in self._collections:
                 home = self.home
                 if create and not home.exists(name):
@@ -92,18 +95,28 @@ class Services:
     ) -> Answerer:
         """Question to proved answer over a collection; `generator` and `retriever` override those of the settings."""
         from rag.generation.answering import GroundedAnswerer
-        from rag.generation.relevance import SentenceRelevance
         from rag.generation.similarity import sentence_similarity
 
-        fields = self.fields(name)
         return GroundedAnswerer(
             self.collection(name),
             retriever or self.retriever(name),
             generator or self.generator(),
             self.settings,
-            similarity=sentence_similarity(fields.embedders),
-            relevance=SentenceRelevance({f.name: f.languages for f in fields.card.fields}, fields.embedders),
+            similarity=sentence_similarity(self.fields(name).embedders),
+            relevance=self.relevance(name),
         )
+
+    def relevance(self, name: str | None = None) -> SentenceRelevance:
+        """How near sentences are to a question, by a collection's embedders."""
+        from rag.generation.relevance import SentenceRelevance
+
+        fields = self.fields(name)
+        with self._lock:
+            known = name or self.settings.collection
+            if known not in self._relevances:
+                languages = {f.name: f.languages for f in fields.card.fields}
+                self._relevances[known] = SentenceRelevance(languages, fields.embedders)
+            return self._relevances[known]
 
     def for_collection(self, name: str | None) -> Services:
         """The same services with another default collection; models and open collections are shared."""
@@ -118,6 +131,7 @@ class Services:
         with self._lock:
             self._retrievers.pop(name, None)
             self._fields.pop(name, None)
+            self._relevances.pop(name, None)
             opened = self._collections.pop(name, None)
             if opened is not None:
                 opened.close()
@@ -134,6 +148,7 @@ class Services:
             self._collections.clear()
             self._replaced.clear()
             self._fields.clear()
+            self._relevances.clear()
             self._retrievers.clear()
 
     def __enter__(self) -> Services:

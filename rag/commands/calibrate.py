@@ -44,7 +44,9 @@ def run_calibrate(args: Namespace) -> int:
 
         generator = services.generator()
         questions = make_questions(collection, generator, args.questions, args.seed, _say)
-        trials = try_questions(questions, collection, services.retriever(), generator, services.settings, _say)
+        trials = try_questions(
+            questions, collection, services.retriever(), generator, services.settings, _say, services.relevance()
+        )
         fitted = fit(trials) | {"model": generator.name, "generation": collection.generation}
         collection.set_setting("calibration", fitted)
     emit(args, fitted, _text(fitted))

@@ -21,6 +21,7 @@ from rag.generation.evidence import Evidence, check
 from rag.generation.facts import facts
 from rag.generation.prompting import disarmed, prompt_language
 from rag.generation.refusal import DEFAULT_BIAS, DEFAULT_WEIGHTS, Signals
+from rag.generation.relevance import Relevance
 from rag.generation.sentences import sentence_spans
 from rag.protocols import Generator, Retriever
 from rag.settings import Settings
@@ -84,6 +85,7 @@ def try_questions(
     generator: Generator,
     settings: Settings,
     progress: Callable[[str], None] = lambda _: None,
+    relevance: Relevance | None = None,
 ) -> list[Trial]:
     """Each question asked twice: as it is, and with every passage of its document hidden."""
     trials: list[Trial] = []
@@ -96,6 +98,7 @@ def try_questions(
                 shown,
                 generator,
                 settings,
+                relevance=relevance,
                 on_signals=seen.append,
             )
             said = answer(answerer, AskRequest(SearchRequest(question.text)))

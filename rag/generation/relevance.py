@@ -19,7 +19,7 @@ from rag.types import Hit
 KEPT = 3000  # vectors of sentences, about 5 MB: who asked about a document often asks again
 LONGEST = 400  # characters of a sentence that are embedded
 
-# Cosines of a question with a sentence about something else, and with one that answers it, by model: medians over the questions of
+# Cosines of a question with the quote of a wrong answer and of a right one, by model: about the lower quartile and the upper half over
 # corpus/golden. A model that is not named here leaves `nearness` undecided.
 SCALE: Mapping[str, tuple[float, float]] = {
     "bge-small-zh-v1.5": (0.55, 0.72),

@@ -29,7 +29,6 @@ from eval.text_metrics import fact_recall
 from rag.generation.answering import GroundedAnswerer
 from rag.generation.answering import answer as drained
 from rag.generation.refusal import DEFAULT_WEIGHTS, Signals
-from rag.generation.relevance import SentenceRelevance
 from rag.generation.similarity import sentence_similarity
 from rag.settings import Settings
 from rag.types import AskRequest, SearchRequest
@@ -50,15 +49,14 @@ class _Unrefusing:
 
 def ask(services: Services, question: GoldenQuestion) -> dict[str, Any]:
     """The answer to one question, whether it is right, and its signals."""
-    fields = services.fields()
     seen: list[Signals] = []
     answerer = GroundedAnswerer(
         _Unrefusing(),
         services.retriever(),
         services.generator(),
         services.settings,
-        similarity=sentence_similarity(fields.embedders),
-        relevance=SentenceRelevance({f.name: f.languages for f in fields.card.fields}, fields.embedders),
+        similarity=sentence_similarity(services.fields().embedders),
+        relevance=services.relevance(),
         on_signals=seen.append,
     )
     said = drained(answerer, AskRequest(SearchRequest(question.question)))
