@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from rag.storage.snapshot import Snapshot
 
 # In the order of the way from file to answer.
-STEPS = (
-    "not in corpus", "lost in parsing", "lost in chunking", "dense", "keyword", "fusion", "rerank", "context cut",
-    "refused wrongly", "ignored by the model", "answered what nothing answers",
-)  # fmt: skip
 STEPS_ZH = {
     "not in corpus": "语料中没有",
     "lost in parsing": "解析时丢失",
@@ -32,6 +28,7 @@ STEPS_ZH = {
     "ignored by the model": "模型未采用",
     "answered what nothing answers": "无答案却作答",
 }
+STEPS = tuple(STEPS_ZH)
 DEEP = 100  # hits looked at to see where the gold went
 
 

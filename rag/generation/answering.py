@@ -18,7 +18,7 @@ from rag.generation.checking import Checked, check_json, check_text, said
 from rag.generation.citations import cited_numbers, resolve, without_citations
 from rag.generation.drafting import Draft, drafted
 from rag.generation.evidence import Similarity
-from rag.generation.prompting import REFUSALS, build, fit_history, prefix, prompt_language
+from rag.generation.prompting import REFUSALS, build, doubting, fit_history, prefix, prompt_language
 from rag.generation.quoting import gives_what_is_asked
 from rag.generation.refusal import Signals, confidence_of, question_aim, question_coverage, threshold_of
 from rag.generation.relevance import UNDECIDED, Relevance
@@ -56,6 +56,7 @@ class _Turn:
     read: reading.Context
     timings: Timings
     started: float
+    messages: Sequence[Message] = ()  # that the model was asked
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -117,7 +118,7 @@ class GroundedAnswerer:
             cached_tokens=draft.end.cached_tokens,
             answer_tokens=draft.end.answer_tokens,
         )
-        done = self._finish(replace(turn, timings=timings), draft, cancel)
+        done = self._finish(replace(turn, timings=timings, messages=messages), draft, cancel)
         if done.status == "answered" and done.finish_reason != "cancelled":
             self._read_ahead(request.search.question, done)
         yield AnswerDone(done)
@@ -257,10 +258,9 @@ class GroundedAnswerer:
         if not isinstance(self._generator, Weighs):
             return UNDECIDED
         question = turn.request.search.question
-        history = fit_history(turn.request.search.history, HISTORY_TOKENS)
-        messages = build(question, turn.read.sources, history, doubt=True)
+        word = REFUSALS[prompt_language(question)]
         try:
-            chance = self._generator.chance(messages, REFUSALS[prompt_language(question)], cancel)
+            chance = self._generator.chance(doubting(turn.messages, question), word, cancel)
         except GeneratorFailed as e:  # the answer is there; how sure it is can be told without
             log.warning("the model was not asked for its doubt", extra={"facts": {"error": str(e)}})
             return UNDECIDED

@@ -3,15 +3,12 @@ answerer looks, and does without."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any, Protocol, runtime_checkable
 
 from rag.generation.prompt_memory import PromptMemory
 from rag.types import Message
-
-LIKELIEST = 20  # tokens whose chances are asked for: the most that OpenAI's interface gives
 
 
 class HasSettings(Protocol):
@@ -55,17 +52,3 @@ class Weighs(Protocol):
     def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
         """The chance, 0..1, that the answer begins with `word`; None when it was cancelled, or the server does not tell."""
         ...
-
-
-def chance_of(word: str, first: Sequence[tuple[str, float]]) -> float | None:
-    """The chance that an answer begins with `word`, of the likeliest first tokens and the logarithms of their chances."""
-    if not first:
-        return None
-    said = ((token.strip(), p) for token, p in first)
-    return min(1.0, sum((math.exp(p) for token, p in said if token and word.startswith(token)), 0.0))
-
-
-def first_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """The likeliest first tokens in one choice of an OpenAI-compatible answer; none where the server leaves them out."""
-    places = (choice.get("logprobs") or {}).get("content") or [{}]
-    return [(str(t["token"]), float(t["logprob"])) for t in places[0].get("top_logprobs") or ()]

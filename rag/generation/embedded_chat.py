@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from rag.errors import GeneratorFailed, GeneratorOutOfMemory, ModelUnavailable, PromptTooLong, StreamBroken
-from rag.generation.capabilities import LIKELIEST, chance_of, first_tokens
+from rag.generation.chances import LIKELIEST, First, chance_of, first_tokens
 from rag.generation.context import source_budget
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import Outbox, bridge
@@ -106,7 +106,7 @@ class EmbeddedGenerator:
 
     def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
         """See rag.generation.capabilities.Weighs."""
-        first: list[tuple[str, float]] = []
+        first: First = []
         for _ in self._generate(messages, max_tokens=1, cancel=cancel, first=first):
             pass
         return chance_of(word, first)
@@ -151,9 +151,9 @@ class EmbeddedGenerator:
         stop: Sequence[str] = (),
         schema: Mapping[str, Any] | None = None,
         cancel: Event | None = None,
-        first: list[tuple[str, float]] | None = None,
+        first: First | None = None,
     ) -> Iterator[TextDelta | GenerationEnd]:
-        """`first`, when given, gets the likeliest first tokens with the logarithms of their chances."""
+        """`first`, when given, gets the likeliest first tokens."""
         server = self._load()
         body: dict[str, Any] = {
             "messages": _plain(messages),

@@ -9,8 +9,7 @@ inside a stream of status 200.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -28,7 +27,7 @@ from rag.errors import (
     PromptTooLong,
     StreamBroken,
 )
-from rag.generation.capabilities import LIKELIEST, chance_of
+from rag.generation.chances import LIKELIEST, AsksServer, First
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import bridge_async, run_async
 from rag.generation.token_estimate import estimate_messages
@@ -61,7 +60,7 @@ class _ExactPrompts(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-class OllamaGenerator:
+class OllamaGenerator(AsksServer):
     """Generator over one model of an Ollama server. `host` None = OLLAMA_HOST, as Ollama's own client reads it."""
 
     def __init__(
@@ -78,7 +77,6 @@ class OllamaGenerator:
         self._host = host
         self._timeout = timeout
         self._transport = transport
-        self._tells_chances = True  # until it leaves them out
         self.memory = PromptMemory()  # these servers keep the state of a prompt's beginning, too
 
     def source_tokens(self) -> int:
@@ -99,45 +97,9 @@ class OllamaGenerator:
         stop: Sequence[str] = (),
         schema: Mapping[str, Any] | None = None,
         cancel: Event | None = None,
-    ) -> Iterator[TextDelta | GenerationEnd]:
-        """See rag.protocols.Generator."""
-        return self._generate(
-            messages,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seed=seed,
-            stop=stop,
-            schema=schema,
-            cancel=cancel,
-        )
-
-    def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
-        """See rag.generation.capabilities.Weighs. Servers before 0.12.11 do not tell."""
-        if not self._tells_chances:
-            return None
-        first: list[tuple[str, float]] = []
-        with closing(self._generate(messages, max_tokens=1, cancel=cancel, first=first)) as events:
-            said = 0
-            for event in events:
-                said += isinstance(event, TextDelta)
-                if said > 1:
-                    break  # this server does not keep to one token
-        self._tells_chances = bool(first) or said == 0
-        return chance_of(word, first)
-
-    def _generate(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        seed: int = 0,
-        stop: Sequence[str] = (),
-        schema: Mapping[str, Any] | None = None,
-        cancel: Event | None = None,
-        first: list[tuple[str, float]] | None = None,
+        first: First | None = None,
     ) -> Generator[TextDelta | GenerationEnd]:
-        """`first`, when given, gets the likeliest first tokens with the logarithms of their chances."""
+        """See rag.protocols.Generator. `first`, when given, gets the likeliest first tokens."""
         options: dict[str, Any] = {
             "num_ctx": self.context_length,
             "num_predict": max_tokens,

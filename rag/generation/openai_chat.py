@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from threading import Event
 from typing import Any
 
@@ -20,7 +19,7 @@ from rag.errors import (
     PromptTooLong,
     StreamBroken,
 )
-from rag.generation.capabilities import LIKELIEST, chance_of, first_tokens
+from rag.generation.chances import LIKELIEST, AsksServer, First, first_tokens
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import bridge_async, run_async
 from rag.generation.token_estimate import estimate_messages
@@ -29,7 +28,7 @@ from rag.types import GenerationEnd, Message, TextDelta
 SOURCE_TOKENS = 900
 
 
-class OpenAIGenerator:
+class OpenAIGenerator(AsksServer):
     """Generator over `POST <base_url>/chat/completions`. `base_url` ends where the OpenAI client's does: ".../v1"."""
 
     def __init__(
@@ -48,7 +47,6 @@ class OpenAIGenerator:
         self._key = key
         self._timeout = timeout
         self._transport = transport
-        self._tells_chances = True  # until it leaves them out
         self.memory = PromptMemory()  # these servers keep the state of a prompt's beginning, too
 
     def source_tokens(self) -> int:
@@ -69,45 +67,9 @@ class OpenAIGenerator:
         stop: Sequence[str] = (),
         schema: Mapping[str, Any] | None = None,
         cancel: Event | None = None,
-    ) -> Iterator[TextDelta | GenerationEnd]:
-        """See rag.protocols.Generator."""
-        return self._generate(
-            messages,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seed=seed,
-            stop=stop,
-            schema=schema,
-            cancel=cancel,
-        )
-
-    def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
-        """See rag.generation.capabilities.Weighs."""
-        if not self._tells_chances:
-            return None
-        first: list[tuple[str, float]] = []
-        with closing(self._generate(messages, max_tokens=1, cancel=cancel, first=first)) as events:
-            said = 0
-            for event in events:
-                said += isinstance(event, TextDelta)
-                if said > 1:
-                    break  # this server does not keep to one token
-        self._tells_chances = bool(first) or said == 0
-        return chance_of(word, first)
-
-    def _generate(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        seed: int = 0,
-        stop: Sequence[str] = (),
-        schema: Mapping[str, Any] | None = None,
-        cancel: Event | None = None,
-        first: list[tuple[str, float]] | None = None,
+        first: First | None = None,
     ) -> Generator[TextDelta | GenerationEnd]:
-        """`first`, when given, gets the likeliest first tokens with the logarithms of their chances."""
+        """See rag.protocols.Generator. `first`, when given, gets the likeliest first tokens."""
         body: dict[str, Any] = {
             "model": self.name,
             "messages": [{"role": m.role, "content": m.content} for m in messages],

@@ -63,14 +63,10 @@ def prompt_language(question: str) -> str:
     return "zh" if han and not kana and han * 3 >= sum(c.isalpha() for c in question) else "en"
 
 
-def build(
-    question: str, sources: Sequence[PromptSource], history: Sequence[Message] = (), *, doubt: bool = False
-) -> list[Message]:
-    """System and user message for one question. With `doubt`, one that the model answers with its word for "not found" as far as it
-    doubts the sources; it differs in the last line only, so the state of the other can be reused."""
+def build(question: str, sources: Sequence[PromptSource], history: Sequence[Message] = ()) -> list[Message]:
+    """System and user message for one question."""
     language = prompt_language(question)
     sources_word, talk_word, user_word, assistant_word, question_word, answer_word = _WORDS[language]
-    answer_word = _DOUBT[language] if doubt else answer_word
     parts = [sources_word + "\n" + "\n\n".join(render(s) for s in sources)]
     if history:
         names = {"user": user_word, "assistant": assistant_word}
@@ -78,6 +74,14 @@ def build(
         parts.append(talk_word + "\n" + "\n".join(turns))
     parts.append(f"{question_word} {disarmed(question)}\n{answer_word}")
     return [Message("system", SYSTEM[language]), Message("user", "\n\n".join(parts))]
+
+
+def doubting(messages: Sequence[Message], question: str) -> list[Message]:
+    """The messages of `build` with another last line, which the model answers with its word for "not found" as far as it doubts the
+    sources. All before that line is the same, so its state can be reused."""
+    *before, last = messages
+    asked = last.content.rpartition("\n")[0]
+    return [*before, Message(last.role, f"{asked}\n{_DOUBT[prompt_language(question)]}")]
 
 
 def prefix(question: str) -> list[Message]:

@@ -70,16 +70,19 @@ def with_unit(answer: str, hits: Sequence[Hit], question: str) -> str:
     if bare is None:
         return answer
     number = bare.group(1)
+    standing = re.compile(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]*\d)")
     weights = question_weights(question, facts(question))
     best: tuple[float, str] = (-1.0, "")
     for hit in hits:
         for a, b in sentence_spans(hit.chunk.text):
             sentence = hit.chunk.text[a:b]
-            for found in re.finditer(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]*\d)", sentence):
-                terms = set(content_terms(fold(sentence)))
-                said = sum(w for t, w in weights.items() if t in terms)
-                if said > best[0]:
-                    best = (said, unit_after(sentence[found.end() :]))
+            found = standing.search(sentence)
+            if found is None:
+                continue
+            terms = set(content_terms(fold(sentence)))
+            said = sum(w for t, w in weights.items() if t in terms)
+            if said > best[0]:
+                best = (said, unit_after(sentence[found.end() :]))
     return number + best[1]
 
 
