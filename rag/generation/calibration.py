@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rag.errors import UsageError
 from rag.generation.answering import GroundedAnswerer, answer
@@ -94,7 +95,7 @@ def try_questions(
             seen: list[Signals] = []
             shown = retriever if answerable else _Without(retriever, question.chunk.document, question.chunk.text)
             answerer = GroundedAnswerer(
-                _Uncalibrated(),
+                Uncalibrated(),
                 shown,
                 generator,
                 settings,
@@ -129,15 +130,7 @@ def fit(trials: Sequence[Trial]) -> dict[str, Any]:
     x = np.array([[getattr(t.signals, name) for name in names] + [1.0] for t in answered])
     y = np.array([float(t.right) for t in answered])
     prior = np.array([*DEFAULT_WEIGHTS.values(), DEFAULT_BIAS])
-    w = prior.copy()
-    for _ in range(50):  # Newton's method on the logistic loss, drawn towards the shipped weights
-        p = 1 / (1 + np.exp(-(x @ w)))
-        gradient = x.T @ (p - y) + (w - prior) / PRIOR
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + np.eye(len(w)) / PRIOR
-        step = np.linalg.solve(hessian, gradient)
-        w = w - step
-        if np.abs(step).max() < 1e-8:
-            break
+    w = logistic(x, y, prior, np.full(len(prior), 1 / PRIOR))
     confidence = 1 / (1 + np.exp(-(x @ w)))
     curve = risk_coverage(confidence.tolist(), [t.right for t in answered], len(trials))
     # The default point answers what is more likely right than wrong, as far as the data can tell.
@@ -150,6 +143,22 @@ def fit(trials: Sequence[Trial]) -> dict[str, Any]:
         "questions": len(trials),
         "answered": len(answered),
     }
+
+
+def logistic(
+    x: NDArray[np.float64], y: NDArray[np.float64], prior: NDArray[np.float64], precision: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(k,) weights of a logistic regression of `y` (n,) on `x` (n, k), drawn towards `prior` (k,) as strongly as `precision` (k,) says,
+    by Newton's method."""
+    w = prior.copy()
+    for _ in range(60):
+        p = 1 / (1 + np.exp(-(x @ w)))
+        gradient = x.T @ (p - y) + precision * (w - prior)
+        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + np.diag(precision), gradient)
+        w = w - step
+        if np.abs(step).max() < 1e-8:
+            break
+    return w
 
 
 def risk_coverage(confidence: Sequence[float], right: Sequence[bool], asked: int) -> list[dict[str, float]]:
@@ -199,7 +208,7 @@ class _Without:
         return replace(result, hits=tuple(kept[: request.k]))
 
 
-class _Uncalibrated:
+class Uncalibrated:
     """Stands for a collection whose stored calibration is not to be used while a new one is made."""
 
     def get_setting(self, key: str) -> Any:

@@ -3,9 +3,7 @@ language) when the sentences are chosen that the model reads."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -14,9 +12,13 @@ from numpy.typing import NDArray
 from rag.index.language import detect
 from rag.protocols import Embedder, Vectors
 from rag.retrieval.fields import holds
+from rag.retrieval.kept import Kept
 from rag.types import Hit
 
 KEPT = 3000  # vectors of sentences, about 5 MB: who asked about a document often asks again
+ASKED = (
+    100  # vectors of questions: each is held against the sentences that are read and then against those that are quoted
+)
 LONGEST = 400  # characters of a sentence that are embedded
 
 # Cosines of a question with the quote of a wrong answer and of a right one, by model: about the lower quartile and the upper half over
@@ -48,8 +50,8 @@ class SentenceRelevance:
         """`languages` of each vector field, as on the collection's card; `embedders` by field."""
         self._languages = languages
         self._embedders = embedders
-        self._kept: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
-        self._lock = Lock()
+        self._kept: Kept[tuple[str, str], Vectors] = Kept(KEPT)
+        self._asked: Kept[tuple[str, str], Vectors] = Kept(ASKED)
 
     def __call__(self, question: str, sentences: Sequence[tuple[Hit, str]]) -> NDArray[np.float64]:
         out = np.zeros(len(sentences))
@@ -61,7 +63,7 @@ class SentenceRelevance:
                 by_field.setdefault(field, []).append(i)
         for field, members in by_field.items():
             texts = [_in_context(*sentences[i]) for i in members]
-            cosines = (self._vectors(field, texts) @ self._embedders[field].embed_question(question)).astype(np.float64)
+            cosines = (self._vectors(field, texts) @ self._question(field, question)).astype(np.float64)
             if len(members) > 1:
                 out[members] = (cosines - cosines.mean()) / (cosines.std() + 0.01)
         return out
@@ -73,7 +75,7 @@ class SentenceRelevance:
         if field is None or scale is None:
             return UNDECIDED
         vector = self._vectors(field, [_in_context(hit, sentence)])[0]
-        cosine = float(vector @ self._embedders[field].embed_question(question))
+        cosine = float(vector @ self._question(field, question))
         return min(max((cosine - scale[0]) / (scale[1] - scale[0]), 0.0), 1.0)
 
     def _field(self, asked: str, language: str) -> str | None:
@@ -82,18 +84,16 @@ class SentenceRelevance:
         return min(able, key=lambda f: "*" in self._languages[f], default=None)
 
     def _vectors(self, field: str, texts: Sequence[str]) -> Vectors:
-        with self._lock:
-            known = {t: self._kept[field, t] for t in texts if (field, t) in self._kept}
-        missing = [t for t in dict.fromkeys(texts) if t not in known]
-        if missing:
-            known |= zip(missing, self._embedders[field].embed_passages(missing), strict=True)
-        with self._lock:
-            for text in texts:
-                self._kept[field, text] = known[text]
-                self._kept.move_to_end((field, text))
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return np.stack([known[t] for t in texts])
+        def made(missing: list[tuple[str, str]]) -> Vectors:
+            return self._embedders[field].embed_passages([text for _, text in missing])
+
+        return np.stack(self._kept.of([(field, t) for t in texts], made))
+
+    def _question(self, field: str, text: str) -> Vectors:
+        def made(missing: list[tuple[str, str]]) -> list[Vectors]:
+            return [self._embedders[field].embed_question(t) for _, t in missing]
+
+        return self._asked.of([(field, text)], made)[0]
 
 
 def _in_context(hit: Hit, sentence: str) -> str:

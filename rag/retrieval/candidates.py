@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from rag.retrieval import explain, other_language
 from rag.retrieval.pool import KEYWORD, Pool
-from rag.retrieval.query import Query
 from rag.storage.snapshot import DocumentInfo
 from rag.types import Chunk, StageScore
 
@@ -20,7 +19,6 @@ from rag.types import Chunk, StageScore
 class Fused:
     """The pool of one query and its fused scores, (n,) each in the order of `pool.ids`."""
 
-    query: Query
     pool: Pool
     dense: NDArray[np.float32]
     scores: NDArray[np.float32]
@@ -37,6 +35,14 @@ class Fused:
             columns["dense"] = explain.standing(self.dense)
         columns["fusion"] = explain.standing(self.scores)
         return columns
+
+    def best(self, n: int) -> list[int]:
+        """The `n` best candidates, and the best in another language where that one is to be brought up."""
+        order = np.argsort(-self.scores, kind="stable")
+        chosen = order[:n].tolist()
+        if other_language.place(self.elsewhere) is not None:
+            chosen += [at for at in order[self.alien[order]][:1].tolist() if at not in chosen]
+        return chosen
 
     def stages(self, at: int) -> dict[str, StageScore]:
         """The stages that candidate `at` stands in, with its rank and score."""

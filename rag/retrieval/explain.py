@@ -1,4 +1,4 @@
-"""Why a hit is where it is, and why a document is not among the hits. Pure, and says nothing of what a caller may not see."""
+"""Why a hit is where it is, Pure, and says nothing of what a caller may not see."""
 
 from __future__ import annotations
 
@@ -24,12 +24,3 @@ def matched_terms(terms: Mapping[str, float], text: str) -> tuple[str, ...]:
     """The query's tokens that stand in the text, heaviest first."""
     held = set(tokenize(text))
     return tuple(sorted((t for t in terms if t in held), key=lambda t: (-terms[t], t)))
-
-
-def not_found(document: str) -> dict[str, object]:
-    """The one answer for a document that does not exist and for one that the caller may not see."""
-    return {
-        "document": document,
-        "stage": "collection",
-        "reason": "no document of this id, path, name or title is visible to this caller",
-    }

@@ -7,15 +7,14 @@ candidate and kept for a while: stored for every chunk they would be a hundred t
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.index.text import indexed_text
 from rag.protocols import Embedder, Vectors
+from rag.retrieval.kept import Kept
 from rag.types import Chunk
 
 KEPT = 400  # passages whose token vectors are kept: about 60 MB
@@ -27,9 +26,8 @@ class LateInteraction:
     def __init__(self, embedder: Callable[[], Embedder]) -> None:
         """`embedder` is asked for when it is first needed."""
         self._embedder = embedder
-        self._kept: OrderedDict[str, NDArray[np.float16]] = OrderedDict()
+        self._kept: Kept[str, NDArray[np.float16]] = Kept(KEPT)
         self._prompts: dict[bool, int] = {}
-        self._lock = Lock()
 
     def similarities(self, question: str, chunks: Sequence[Chunk]) -> NDArray[np.float32]:
         """(n,) mean over the question's tokens of the best cosine with a token of the passage."""
@@ -37,21 +35,13 @@ class LateInteraction:
         return np.array([maxsim(asked, tokens) for tokens in self._passages(chunks)], np.float32)
 
     def _passages(self, chunks: Sequence[Chunk]) -> list[Vectors]:
-        texts = [indexed_text(c) for c in chunks]
-        with self._lock:
-            known = {t: self._kept[t] for t in texts if t in self._kept}
-        missing = [t for t in dict.fromkeys(texts) if t not in known]
-        if missing:
-            made = self._embedder().token_vectors(missing)
-            start = self._prompt(question=False)
-            known |= {t: v[start:].astype(np.float16) for t, v in zip(missing, made, strict=True)}
-        with self._lock:
-            for text in texts:
-                self._kept[text] = known[text]
-                self._kept.move_to_end(text)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return [known[t].astype(np.float32) for t in texts]
+        found = self._kept.of([indexed_text(c) for c in chunks], self._made)
+        return [v.astype(np.float32) for v in found]
+
+    def _made(self, texts: list[str]) -> list[NDArray[np.float16]]:
+        made = self._embedder().token_vectors(texts)
+        start = self._prompt(question=False)
+        return [v[start:].astype(np.float16) for v in made]
 
     def _prompt(self, *, question: bool) -> int:
         """Rows of the model's own prompt, which all texts share: counted with a text of one token, and left out, for "query" and

@@ -105,25 +105,22 @@ class HybridRetriever:
             if "*" not in self._languages[name]:
                 alien |= np.isnan(signal.scores)  # the field of the question's language does not hold it
         if self._ranks:
-            return Fused(query, pool, dense, fusion.reciprocal_ranks(pool), alien)
+            return Fused(pool, dense, fusion.reciprocal_ranks(pool), alien)
         scores = _of_mode(request.mode, pool, dense, fusion.weighted(pool, self._languages, query.language, alien))
         elsewhere = 0.0
         if request.mode == "hybrid":
             elsewhere = other_language.chance(pool, self._languages, query.language, alien, foreign is not None)
-        return Fused(query, pool, dense, scores, alien, elsewhere)
+        return Fused(pool, dense, scores, alien, elsewhere)
 
     def _read(self, snapshot: Snapshot, fused: Sequence[Fused], working: int) -> list[Found]:
         """The best candidates of all queries with their texts; each with the query that speaks loudest for it."""
         best: dict[int, tuple[float, Fused, int]] = {}
         for f in fused:
-            order = np.argsort(-f.scores, kind="stable")
-            top = order[:working]
-            if other_language.place(f.elsewhere) is not None:
-                top = np.append(order[f.alien[order]][:1], top)
-            for at in top:
+            for at in f.best(working):
                 score, chunk = float(f.scores[at]), int(f.pool.ids[at])
                 if chunk not in best or score > best[chunk][0]:
-                    best[chunk] = (score, f, int(at))
+                    best[chunk] = (score, f, at)
+        # One more than the best: what is to be brought up may be the last of them.
         ids = sorted(best, key=lambda i: (-best[i][0], i))[: working + 1]
         chunks = snapshot.chunks(ids)
         documents = list(dict.fromkeys(c.document for c in chunks))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.retrieval import explain
 from rag.retrieval.candidates import Found, Fused
 from rag.retrieval.diversity import Dropped
 from rag.retrieval.pool import DEPTH
@@ -32,7 +31,7 @@ def reason(
     """At which stage the document (id, path, name or title) was lost, its standing until there, and why; as JSON."""
     known = snapshot.find(document, request.groups)
     if known is None:
-        return explain.not_found(document)
+        return _not_visible(document)
     info = snapshot.info([known])[0]
     said: dict[str, object] = {"document": known, "path": info.path}
     ranks = [h.rank for h in search.hits if h.chunk.document == known]
@@ -69,3 +68,12 @@ def reason(
 def _best_standing(fused: Sequence[Fused], ids: NDArray[np.int64]) -> Mapping[str, StageScore] | None:
     standing = [f.stages(int(at)) for f in fused for at in np.flatnonzero(np.isin(f.pool.ids, ids, assume_unique=True))]
     return min(standing, key=lambda s: s["fusion"].rank, default=None)
+
+
+def _not_visible(document: str) -> dict[str, object]:
+    """The one answer for a document that does not exist and for one that the caller may not see."""
+    return {
+        "document": document,
+        "stage": "collection",
+        "reason": "no document of this id, path, name or title is visible to this caller",
+    }

@@ -28,6 +28,7 @@ from eval.golden import GoldenQuestion, read_questions
 from eval.text_metrics import fact_recall
 from rag.generation.answering import GroundedAnswerer
 from rag.generation.answering import answer as drained
+from rag.generation.calibration import Uncalibrated, logistic
 from rag.generation.refusal import DEFAULT_WEIGHTS, Signals
 from rag.generation.similarity import sentence_similarity
 from rag.settings import Settings
@@ -40,18 +41,11 @@ RIDGE = 0.3
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
 
 
-class _Unrefusing:
-    """A collection's settings with a calibration that refuses nothing."""
-
-    def get_setting(self, key: str) -> Any:
-        return {"threshold": -1.0} if key == "calibration" else None
-
-
 def ask(services: Services, question: GoldenQuestion) -> dict[str, Any]:
     """The answer to one question, whether it is right, and its signals."""
     seen: list[Signals] = []
     answerer = GroundedAnswerer(
-        _Unrefusing(),
+        Uncalibrated(),
         services.retriever(),
         services.generator(),
         services.settings,
@@ -87,14 +81,10 @@ def collect(a: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def fitted(x: Matrix, y: Matrix) -> Matrix:
-    """Weights and bias of a logistic regression with a ridge, by Newton's method."""
-    x = np.column_stack([x, np.ones(len(x))])
-    ridge = np.diag([RIDGE] * (x.shape[1] - 1) + [0.01])
-    w = np.zeros(x.shape[1])
-    for _ in range(60):
-        p = 1 / (1 + np.exp(-x @ w))
-        w -= np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + ridge, x.T @ (p - y) + ridge @ w)
-    return w
+    """Weights and bias of a logistic regression with a ridge."""
+    k = x.shape[1]
+    ridge = np.array([RIDGE] * k + [0.01])
+    return logistic(np.column_stack([x, np.ones(len(x))]), y, np.zeros(k + 1), ridge)
 
 
 def confidence(x: Matrix, w: Matrix) -> Matrix:
