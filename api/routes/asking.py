@@ -13,8 +13,9 @@ from api.auth import caller
 from api.error_responses import describe
 from api.event_stream import EventStream, event, while_connected
 from api.questions import ask_request, search_request
+from api.response_schemas import AnswerOut, SearchOut
 from api.routes.responses import STREAM, errors
-from api.schemas import AnswerOut, AskBody, SearchBody, SearchOut
+from api.schemas import AskBody, SearchBody
 from api.service import service_of
 from rag.types import AnswerDone, SourcesFound, TextDelta
 from rag.wire import answer_json, hit_json, search_json

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.auth import AdminRoute, caller
+from api.response_schemas import CollectionOut, CollectionsOut
 from api.routes.responses import errors
-from api.schemas import CollectionBody, CollectionOut, CollectionsOut, Name
+from api.schemas import CollectionBody, Name
 from api.service import Service, service_of
 from rag.errors import CollectionLocked, NotFound
 

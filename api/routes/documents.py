@@ -12,9 +12,10 @@ from starlette.responses import JSONResponse, Response
 
 from api.auth import AdminRoute, caller
 from api.questions import InvalidRequest
+from api.response_schemas import DocumentDetail, DocumentsOut, JobOut, RemovedOut, TextOut
 from api.routes.jobs import job_json
 from api.routes.responses import errors
-from api.schemas import DocumentDetail, DocumentsOut, JobOut, Name, RemovedOut, TextOut
+from api.schemas import Name
 from api.service import Service, service_of
 from rag.errors import CollectionLocked, NotFound
 from rag.types import Document

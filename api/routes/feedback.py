@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.auth import AdminRoute, caller
+from api.response_schemas import FeedbackGiven, FeedbackList, GapsOut
 from api.routes.responses import errors
-from api.schemas import FeedbackBody, FeedbackGiven, FeedbackList, GapsOut, Name
+from api.schemas import FeedbackBody, Name
 from api.service import service_of
 
 router = APIRouter(tags=["feedback"])

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.auth import AdminRoute, caller
+from api.response_schemas import Error, HealthOut, MeOut, ReadyOut, TracesOut
 from api.routes.responses import errors
-from api.schemas import Error, HealthOut, MeOut, ReadyOut, TracesOut
 from api.service import service_of
 
 public = APIRouter(tags=["health"])

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 
 from api.auth import caller
 from api.event_stream import EventStream, event
+from api.response_schemas import JobOut, JobsOut
 from api.routes.responses import STREAM, errors
-from api.schemas import JobOut, JobsOut
 from api.service import Service, service_of
 from rag.errors import NotFound
 from rag.storage.ledger import Job

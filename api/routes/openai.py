@@ -15,9 +15,10 @@ from api.auth import caller
 from api.error_responses import describe
 from api.event_stream import EventStream, comment, event, while_connected
 from api.questions import chat_request
+from api.response_schemas import ChatOut, ModelsOut
 from api.routes.asking import refused
 from api.routes.responses import STREAM, errors
-from api.schemas import ChatBody, ChatOut, ModelsOut
+from api.schemas import ChatBody
 from api.service import service_of
 from rag.types import Answer, AnswerDone, SourcesFound, TextDelta
 from rag.wire import citation_json, sentence_json

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from api.auth import AdminRoute, caller
+from api.response_schemas import ReportOut
 from api.routes.responses import errors
-from api.schemas import ReportOut
 from api.service import service_of
 from rag.errors import NotFound
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.schemas import Error
+from api.response_schemas import Error
 
 _MEANING = {
     400: "The request cannot be read or makes no sense.",
