@@ -159,7 +159,7 @@ class Batches:
             self._progress.chunks(done - told, len(chunks))
             told = done
 
-        found = fields.embed(chunks, count)
+        found = fields.embed(chunks, count, self._writer.put_codes)
         self._progress.chunks(len(chunks) - told, len(chunks))
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,6 +22,7 @@ from rag.types import (
 )
 
 Vectors = NDArray[np.float32]
+TokenVectors = Callable[[int, Vectors], None]
 
 
 @runtime_checkable
@@ -34,8 +35,10 @@ class Embedder(Protocol):
     max_tokens: int
     identity: Mapping[str, Any]  # goes into the collection's card: model, weights sha256, pooling, prompts, dim
 
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) float32 unit rows, in the order of `texts`. Sorted by length and batched by tokens inside."""
+    def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> Vectors:
+        """(n, dim) float32 unit rows, in the order of `texts`. Sorted by length and batched by tokens inside.
+
+        `tokens` is told the token vectors of each text (`token_vectors`) as they are made, with its place in `texts`."""
         ...
 
     def embed_question(self, text: str) -> Vectors:
@@ -43,7 +46,8 @@ class Embedder(Protocol):
         ...
 
     def token_vectors(self, texts: Sequence[str], *, question: bool = False) -> list[Vectors]:
-        """One (tokens, dim) float32 array of unit rows per text, special tokens left out, for late interaction."""
+        """One (tokens, dim) float32 array of unit rows per text, for late interaction. Special tokens and the model's prompt are read
+        with the text and left out of the rows."""
         ...
 
 

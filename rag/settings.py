@@ -45,8 +45,7 @@ class Settings:
     )
     reranker: str = _knob(
         "auto",
-        "auto (the built-in reranker) | late (with late interaction for every English question: better, slower) | none | "
-        "name or folder of a cross-encoder, e.g. BAAI/bge-reranker-base.",
+        "auto (the built-in reranker) | none | name or folder of a cross-encoder, e.g. BAAI/bge-reranker-base.",
     )
     maven: str = _knob("", "Address of a Maven repository that weights are fetched from; empty = the central one.")
     engine: str = _knob(

@@ -5,7 +5,7 @@ Word embeddings are read from the memory-mapped `model.safetensors`; only the ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, Protocol
@@ -85,10 +85,13 @@ class BertEngine:
         decoder = self._tokenizer().get_added_tokens_decoder()
         return frozenset(i for i, token in decoder.items() if token.special)
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) float32 unit rows, in the order of `texts`."""
+    def embed(self, texts: Sequence[str], tokens: Callable[[int, Vectors], None] | None = None) -> Vectors:
+        """(n, dim) float32 unit rows, in the order of `texts`; `tokens` is told each text's place and `token_vectors`."""
         out = np.zeros((len(texts), self._words.shape[1]), np.float32)
-        for rows, _, states, mask in self._run(self.tokens(texts)):
+        for rows, ids, states, mask in self._run(self.tokens(texts)):
+            if tokens is not None:
+                for row, vectors in self._by_token(rows, ids, states):
+                    tokens(row, vectors)
             if self.pooling == "cls":
                 pooled = states[:, 0]
             else:
@@ -99,12 +102,18 @@ class BertEngine:
     def token_vectors(self, texts: Sequence[str]) -> list[Vectors]:
         """One (tokens, dim) array of unit rows per text, special tokens left out."""
         out: list[Vectors] = [np.zeros((0, self._words.shape[1]), np.float32)] * len(texts)
-        special = self._special()
         for rows, ids, states, _ in self._run(self.tokens(texts)):
-            for row, token_ids, state in zip(rows, ids, states, strict=True):
-                kept = state[: len(token_ids)][[t not in special for t in token_ids.tolist()]]
-                out[row] = kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1e-12)
+            for row, vectors in self._by_token(rows, ids, states):
+                out[row] = vectors
         return out
+
+    def _by_token(
+        self, rows: list[int], ids: list[NDArray[np.int32]], states: Vectors
+    ) -> Iterator[tuple[int, Vectors]]:
+        special = self._special()
+        for row, token_ids, state in zip(rows, ids, states, strict=True):
+            kept = state[: len(token_ids)][[t not in special for t in token_ids.tolist()]]
+            yield row, kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1e-12)
 
     def _run(
         self, ids: list[NDArray[np.int32]]

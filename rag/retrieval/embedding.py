@@ -10,7 +10,7 @@ from rag.errors import UsageError
 from rag.models.bert_engine import BertEngine, SessionKind
 from rag.models.cache import ensure
 from rag.models.catalog import Model, find
-from rag.protocols import Embedder, Vectors
+from rag.protocols import Embedder, TokenVectors, Vectors
 from rag.retrieval import engines, st_embedding
 from rag.settings import Settings
 
@@ -28,19 +28,31 @@ class OnnxEmbedder:
         self._encoder = encoder
         self._engine = BertEngine(folder, encoder.pooling, encoder.max_tokens, threads=threads, session=session)
 
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) float32 unit rows, in the order of `texts`."""
-        return self._engine.embed([self._encoder.passage + t for t in texts])
+    def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> Vectors:
+        """(n, dim) float32 unit rows, in the order of `texts`; `tokens` is told the token vectors of each."""
+        told: TokenVectors | None = None
+        if tokens is not None:
+            prompt = self._prompt_rows(self._encoder.passage)
+
+            def told(row: int, vectors: Vectors) -> None:
+                tokens(row, vectors[prompt:])
+
+        return self._engine.embed([self._encoder.passage + t for t in texts], told)
 
     def embed_question(self, text: str) -> Vectors:
         """(dim,) float32 unit vector."""
         return self._engine.embed([self._encoder.question + text])[0]
 
     def token_vectors(self, texts: Sequence[str], *, question: bool = False) -> list[Vectors]:
-        """One (tokens, dim) float32 array of unit rows per text, special tokens left out. The model's prompt is read with the
-        text, and its rows are given too: late interaction was measured so."""
+        """One (tokens, dim) float32 array of unit rows per text. Special tokens and the model's prompt are read with the text and left
+        out of the rows: "query" and "passage" match each other and say nothing."""
         prompt = self._encoder.question if question else self._encoder.passage
-        return self._engine.token_vectors([prompt + t for t in texts])
+        rows = self._prompt_rows(prompt)
+        return [v[rows:] for v in self._engine.token_vectors([prompt + t for t in texts])]
+
+    def _prompt_rows(self, prompt: str) -> int:
+        with_it, without = self._engine.tokens([f"{prompt}a", "a"])
+        return len(with_it) - len(without)
 
 
 def identity(model: Model) -> Mapping[str, Any]:

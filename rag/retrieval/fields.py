@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from rag.errors import CollectionMismatch
 from rag.index.text import indexed_text
 from rag.models.catalog import CATALOG, find
-from rag.protocols import Embedder, Vectors
+from rag.protocols import Embedder, TokenVectors, Vectors
 from rag.retrieval.embedding import identity, load_embedder
+from rag.retrieval.token_codes import TokenCoder, projection_of
 from rag.settings import Settings
 from rag.storage.card import Card, FieldCard
 from rag.types import Chunk
@@ -73,11 +74,15 @@ class Fields:
         self._bulk: Mapping[str, Embedder] = _Lazy(card.fields, lambda f: load(f, True))
 
     def embed(
-        self, chunks: Sequence[Chunk], progress: Callable[[int], None] | None = None
+        self,
+        chunks: Sequence[Chunk],
+        progress: Callable[[int], None] | None = None,
+        codes: Callable[[str, bytes], None] | None = None,
     ) -> dict[str, tuple[NDArray[np.int64], Vectors]]:
         """Field -> (positions in `chunks`, their vectors (n, dim)), for the fields that hold any of them.
 
-        `progress` is told how many vectors were made since it was last told; `vectors_needed` gives the total.
+        `progress` is told how many vectors were made since it was last told; `vectors_needed` gives the total. `codes` is told the
+        content hash and the token codes of each chunk in the field of all languages, where its model has such codes.
         """
         out: dict[str, tuple[NDArray[np.int64], Vectors]] = {}
         for field in self.card.fields:
@@ -86,7 +91,12 @@ class Fields:
                 continue
             embedders = self._bulk if len(positions) >= BULK_FROM else self.embedders
             texts = [indexed_text(chunks[i]) for i in positions]
-            vectors = embedders[field.name].embed_passages(texts)
+            coder = coder_of(field) if codes is not None else None
+            if codes is not None and coder is not None:
+                hashes = [chunks[i].content_hash for i in positions]
+                vectors = embedders[field.name].embed_passages(texts, _encoding(coder, hashes, codes))
+            else:
+                vectors = embedders[field.name].embed_passages(texts)
             out[field.name] = (np.array(positions, np.int64), vectors)
             if progress is not None:
                 progress(len(positions))
@@ -105,6 +115,11 @@ class Fields:
             return dict(zip(asked, vectors, strict=True))
 
 
+def coder_of(field: FieldCard) -> TokenCoder | None:
+    """What makes the token codes of a field; None for fields of one language, whose token vectors rank no better than its words."""
+    return projection_of(field.model) if "*" in field.languages else None
+
+
 def open_fields(card: Card, settings: Settings) -> Fields:
     """The fields of a collection, checked against the models as they are now.
 
@@ -120,6 +135,10 @@ def open_fields(card: Card, settings: Settings) -> Fields:
         return embedder
 
     return Fields(card, load)
+
+
+def _encoding(coder: TokenCoder, hashes: Sequence[str], codes: Callable[[str, bytes], None]) -> TokenVectors:
+    return lambda row, vectors: codes(hashes[row], coder.encode(vectors))
 
 
 def _one_field(name_or_folder: str, settings: Settings) -> FieldCard:

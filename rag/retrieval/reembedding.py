@@ -64,7 +64,12 @@ def _copy(source: Collection, shadow: Collection, fields: Fields, progress: Call
                 document = snapshot.document(info.document)
                 held = snapshot.document_chunks(info.document)
                 chunks = [replace(c, id=-1) for c in held]
-                vectors = _stored(snapshot, held) if same else fields.embed(chunks)
+                if same:
+                    vectors = _stored(snapshot, held)
+                    for digest, codes in snapshot.token_codes([c.content_hash for c in held]).items():
+                        writer.put_codes(digest, codes)
+                else:
+                    vectors = fields.embed(chunks, codes=writer.put_codes)
                 writer.put(document, chunks, vectors)
                 embedded += len(chunks)
             writer.commit("re-embedded")

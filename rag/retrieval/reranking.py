@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rag.errors import ModelUnavailable
 from rag.index.text import indexed_text
-from rag.retrieval.fields import Fields
+from rag.retrieval.fields import Fields, coder_of
 from rag.retrieval.late_interaction import LateInteraction
 from rag.retrieval.query import Query
 from rag.retrieval.signals import Head, on_scale_of, rescored, standard
@@ -19,7 +19,11 @@ from rag.settings import Settings
 
 CANDIDATES = 20  # that are looked at again
 FUSED_ACROSS = 0.1  # of the fused score beside late interaction across languages
-LATE = {"en": 0.5}  # of late interaction beside the other signals within one language; Chinese loses by it
+# Of late interaction beside the other signals within one language, by the language of the question: Chinese loses by it.
+LATE: Mapping[str, float] = {"zh": 0.0, "": 3.0}
+# It has that weight for questions of up to so many words, none from so many on. The words of a long question tell the passages apart; those of
+# a short one stand in many, and what they mean beside each other counts.
+SHORT, LONG = 3, 6
 
 
 class Reranking(Protocol):
@@ -42,17 +46,13 @@ class NoReranking:
 
 
 class SignalReranking:
-    """The built-in one: learned weights over cheap signals, and late interaction where question and passages differ in language.
-
-    With `always`, late interaction also takes part where both are in one language that gains from it (`LATE`), at the price of
-    embedding the candidates' words.
-    """
+    """The built-in one: learned weights over cheap signals, and late interaction where it gains: where question and passages differ in
+    language, and within one language by `LATE` where the token codes are stored."""
 
     notes: tuple[str, ...] = ()
 
-    def __init__(self, late: LateInteraction | None = None, *, always: bool = False) -> None:
+    def __init__(self, late: LateInteraction | None = None) -> None:
         self._late = late
-        self._always = always
 
     def scores(self, query: Query, head: Head) -> NDArray[np.float32] | None:
         if len(head.chunks) <= 2:
@@ -61,14 +61,20 @@ class SignalReranking:
             return rescored(head, query.language)
         if across_languages(query, head):
             # Fused scores say little here: BM25 finds names and numbers, and one vector blurs a translated question.
-            words = standard(self._late.similarities(query.text, head.chunks))
+            words = standard(self._late.similarities(query.text, head.chunks, head.codes))
             return on_scale_of(head.fused, words + FUSED_ACROSS * standard(head.fused))
         cheap = rescored(head, query.language)
-        weight = LATE.get(query.language, 0.0) if self._always else 0.0
-        if not weight:
+        weight = LATE.get(query.language, LATE[""]) * shortness(query)
+        if not weight or None in head.codes:
             return cheap
-        words = standard(self._late.similarities(query.text, head.chunks))
+        words = standard(self._late.similarities(query.text, head.chunks, head.codes))
         return on_scale_of(head.fused, standard(cheap) + weight * words)
+
+
+def shortness(query: Query) -> float:
+    """1 for a question of up to SHORT words, 0 from LONG on; stop words, synonyms and words of earlier turns do not count."""
+    words = sum(weight >= 1.0 for weight in query.terms.values())
+    return float(np.clip((LONG - words) / (LONG - SHORT), 0.0, 1.0))
 
 
 def across_languages(query: Query, head: Head) -> bool:
@@ -103,10 +109,12 @@ def open_reranking(settings: Settings, fields: Fields) -> Reranking:
     """The reranker that the settings name. Loads nothing yet."""
     if settings.reranker == "none":
         return NoReranking()
-    if settings.reranker in ("auto", "late"):
-        across = next((f.name for f in fields.card.fields if "*" in f.languages), None)
-        late = LateInteraction(lambda: fields.embedders[across]) if across is not None else None
-        return SignalReranking(late, always=settings.reranker == "late")
+    if settings.reranker == "auto":
+        found = next(((f.name, coder) for f in fields.card.fields if (coder := coder_of(f)) is not None), None)
+        if found is None:
+            return SignalReranking()
+        name, coder = found
+        return SignalReranking(LateInteraction(coder, lambda: fields.embedders[name]))
 
     def load(name: str) -> Any:
         from rag.retrieval.st_embedding import load_cross_encoder

@@ -180,6 +180,7 @@ class HybridRetriever:
         nothing = np.full(len(found), np.nan, np.float32)
         words = allowed.keyword()
         ids = [f.chunk.id for f in found]
+        stored = snapshot.token_codes([f.chunk.content_hash for f in found])
         frequency = {t: words.document_frequency(t) for t in query.terms}
         return Head(
             terms=query.terms,
@@ -190,6 +191,7 @@ class HybridRetriever:
             own=column(own) if own else nothing,
             across=column(across) if across else nothing,
             vectors=[snapshot.vectors(f, ids) for f in fields],
+            codes=[stored.get(f.chunk.content_hash) for f in found],
         )
 
     def _reranked(

@@ -43,6 +43,7 @@ class Head:
     own: Column  # (n,) similarity in the field of the question's language, NaN where it does not hold the chunk
     across: Column  # (n,) similarity in the field of all languages, NaN likewise
     vectors: Sequence[Vectors]  # one (n, dim) a field, NaN rows where it does not hold the chunk
+    codes: Sequence[bytes | None]  # token codes of each, None where none are stored
 
 
 def rescored(head: Head, language: str) -> Column:

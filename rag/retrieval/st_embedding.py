@@ -19,7 +19,7 @@ from rag.models.batching import batches
 from rag.models.cache import ensure
 from rag.models.catalog import CATALOG, Encoder
 from rag.models.hashing import sha256_of
-from rag.protocols import Vectors
+from rag.protocols import TokenVectors, Vectors
 from rag.settings import Settings
 
 INSTALL = "install it with: pip install 'ragbase[torch]'"
@@ -74,8 +74,12 @@ class SentenceTransformersEmbedder:
             "max_tokens": self.max_tokens,
         }
 
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) float32 unit rows, in the order of `texts`."""
+    def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> Vectors:
+        """(n, dim) float32 unit rows, in the order of `texts`; `tokens` is told the token vectors of each, at the price of reading
+        the texts twice."""
+        if tokens is not None:
+            for row, vectors in enumerate(self.token_vectors(texts)):
+                tokens(row, vectors)
         return self._embed([self._passage + t for t in texts])
 
     def embed_question(self, text: str) -> Vectors:
@@ -83,10 +87,11 @@ class SentenceTransformersEmbedder:
         return self._embed([self._question + text])[0]
 
     def token_vectors(self, texts: Sequence[str], *, question: bool = False) -> list[Vectors]:
-        """One (tokens, dim) float32 array of unit rows per text, special tokens left out, the prompt's tokens in."""
+        """One (tokens, dim) float32 array of unit rows per text; special tokens and the model's prompt are read and left out."""
         prompt = self._question if question else self._passage
         full = [prompt + t for t in texts]
         ids = self._ids(full)
+        with_it, without = self._ids([f"{prompt}a", "a"])
         out: list[Vectors] = [np.zeros((0, self.dim), np.float32)] * len(full)
         for rows in batches([len(i) for i in ids], BATCH_TOKENS):
             with self._lock:
@@ -100,7 +105,7 @@ class SentenceTransformersEmbedder:
             for row, state in zip(rows, states, strict=True):
                 # Padding is cut off by sentence-transformers; the rows are those of the ids.
                 array = state.float().cpu().numpy()[: len(ids[row])]
-                out[row] = _unit(array[[t not in self._special for t in ids[row]]])
+                out[row] = _unit(array[[t not in self._special for t in ids[row]]])[len(with_it) - len(without) :]
         return out
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rag.index.tokenization import TOKENIZER
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)

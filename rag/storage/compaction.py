@@ -212,6 +212,7 @@ def _forget(collection: Collection, keep: int) -> int:
             ("versions", "version"),
         ):
             db.run(f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", listed)
+        db.run("DELETE FROM token_codes WHERE content_hash NOT IN (SELECT content_hash FROM chunks)")
         db.run("DELETE FROM documents WHERE document NOT IN (SELECT document FROM versions)")
         db.run("DELETE FROM generations WHERE generation < ?", (oldest,))
     _discard(collection, [source for source, _ in swaps])

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 STEPS: Mapping[int, str] = {
     # 2: counting what is alive after each commit looked through every life there had ever been.
     1: "DROP INDEX lives_removed; CREATE INDEX lives_alive ON lives (version) WHERE removed IS NULL;",
+    # 3: token codes. What was read before has none, and is reranked without them.
+    2: "CREATE TABLE token_codes (content_hash TEXT PRIMARY KEY, codes BLOB NOT NULL);",
 }
 
 

@@ -2,7 +2,8 @@
 
 A document has versions; a version has chunks; a version lives over one or more spans of generations ([added, removed), removed NULL =
 still alive). Versions, texts and chunks never change once written, so an old generation is read from the very same rows. Who may see a
-document, and what supersedes it, is not part of its history: it holds for every generation at once.
+document, and what supersedes it, is not part of its history: it holds for every generation at once. Token codes belong to a content, not
+to a chunk: equal chunks share them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ CREATE TABLE chunks (id INTEGER PRIMARY KEY, version INTEGER NOT NULL REFERENCES
   parent_stop INTEGER NOT NULL, content_hash TEXT NOT NULL, text TEXT NOT NULL);
 CREATE INDEX chunks_version ON chunks (version);
 CREATE INDEX chunks_hash ON chunks (content_hash);
+CREATE TABLE token_codes (content_hash TEXT PRIMARY KEY, codes BLOB NOT NULL);
 CREATE TABLE segments (name TEXT PRIMARY KEY, first INTEGER NOT NULL, rows INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (name TEXT PRIMARY KEY, segment TEXT NOT NULL REFERENCES segments, kind TEXT NOT NULL,
   bytes INTEGER NOT NULL, sha256 TEXT NOT NULL) WITHOUT ROWID;

@@ -188,6 +188,17 @@ class Snapshot:
             found[here] = index.vectors[at[here]]
         return found
 
+    def token_codes(self, hashes: Sequence[str]) -> dict[str, bytes]:
+        """Content hash of a chunk -> the token codes kept for it, for those that have any."""
+        found: dict[str, bytes] = {}
+        for start in range(0, len(hashes), _AT_ONCE):
+            part = hashes[start : start + _AT_ONCE]
+            wanted = ", ".join("?" * len(part))
+            found |= dict(
+                self._db.rows(f"SELECT content_hash, codes FROM token_codes WHERE content_hash IN ({wanted})", part)
+            )
+        return found
+
     def document(self, document: str, groups: frozenset[str] | None = None) -> Document:
         """The document with its text. Raises NotFound when it is not there, or not for these groups: no telling which."""
         version = self.state.documents.get(document, -1)

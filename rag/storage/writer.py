@@ -43,6 +43,7 @@ class Writer:
         self._collection = collection
         self._db = collection.database
         self._puts: dict[str, _Put] = {}
+        self._codes: dict[str, bytes] = {}
         self._removed: set[str] = set()
         self._groups: dict[str, frozenset[str]] = {}
         self._superseded: dict[str, str | None] = {}
@@ -65,6 +66,11 @@ class Writer:
         self._removed.discard(document.id)
         self._groups.pop(document.id, None)
         self._superseded.pop(document.id, None)
+
+    def put_codes(self, content_hash: str, codes: bytes) -> None:
+        """Token codes of the chunks with this content hash, kept with the next commit; those that are there already stay."""
+        self._writable()
+        self._codes[content_hash] = codes
 
     def remove(self, document: str) -> None:
         """Takes the document out of this and later generations. Raises NotFound."""
@@ -225,6 +231,11 @@ class Writer:
             )  # fmt: skip
             version += 1
             chunk += len(p.chunks)
+        # Only of what was put: codes of a document that another call took out again would never be dropped.
+        put = {c.content_hash for p in puts for c in p.chunks}
+        db.run_many(
+            "INSERT OR IGNORE INTO token_codes VALUES (?, ?)", [(h, b) for h, b in self._codes.items() if h in put]
+        )
         db.run("UPDATE meta SET value = ? WHERE key = 'next_version'", (version,))
         db.run("UPDATE meta SET value = ? WHERE key = 'next_chunk'", (chunk,))
         if segment is not None:
@@ -277,6 +288,7 @@ class Writer:
 
     def _forget(self) -> None:
         self._puts.clear()
+        self._codes.clear()
         self._removed.clear()
         self._groups.clear()
         self._superseded.clear()

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.bench.generated import Texts, vectors
 DIM = 384
 CHUNKS_OF_A_DOCUMENT = 10
 BATCH = 20_000
+TOKENS = 150  # of a chunk, for the embedder
 CARD = Card((FieldCard("toy", "toy", ("*",), DIM),), "generated")
 
 
@@ -61,6 +63,13 @@ def documents(texts: Texts, first: int, rows: np.ndarray) -> list[tuple[Document
     return found
 
 
+def put(writer: writer_module.Writer, document: Document, chunks: list[Chunk], found: dict[str, Any]) -> None:
+    """Stages a document as ingestion does, with token codes of the usual size."""
+    writer.put(document, chunks, found)
+    for c in chunks:
+        writer.put_codes(c.content_hash, sha256(c.text.encode()).digest() * TOKENS)
+
+
 def build(folder: Path, count: int, seconds: float) -> dict[str, Any]:
     """Makes the collection, or goes on with it, for at most about so many seconds; chunks so far, and segments after compaction."""
     texts = Texts()
@@ -77,7 +86,7 @@ def build(folder: Path, count: int, seconds: float) -> dict[str, Any]:
             if time.perf_counter() - started > seconds:
                 break
             for document, chunks, found in documents(texts, first, rows):
-                writer.put(document, chunks, found)
+                put(writer, document, chunks, found)
             first += len(rows)
             writer.commit()
     if first == count:
@@ -209,7 +218,7 @@ def add(folder: Path, count: int) -> dict[str, Any]:
     started = time.perf_counter()
     with collection.writer() as writer:
         for document, chunks, found in new:
-            writer.put(document, chunks, found)
+            put(writer, document, chunks, found)
         writer.commit()
     snapshot = reader.snapshot()
     words = tokenize(new[50][1][3].text)[:12]

@@ -43,6 +43,9 @@ def problems(folder: Path, log: Path) -> list[str]:
             found.append(
                 f"ids: {len(rows)} rows, {len(keyword)} in the keyword index, {len(dense)} in faiss, {expected} expected"
             )
+        held = [c for d in names for c in snapshot.document_chunks(d)]
+        codes = snapshot.token_codes([c.content_hash for c in held])
+        found += [f"token codes of chunk {c.id}" for c in held if codes.get(c.content_hash) != c.text.encode()]
         # And it must still take a change.
         with collection.writer() as writer:
             writer.commit()

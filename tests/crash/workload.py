@@ -132,7 +132,10 @@ def _step(
                 lines = [f"common {tag} " + " ".join(rng.choices(WORDS, k=8)) for _ in range(rng.randint(1, 5))]
                 groups = rng.choice([["public"], ["hr"], ["eng", "hr"]])
                 after[name] = ["\n".join(lines), groups]
-                writer.put(*parts(name, "\n".join(lines), groups))
+                document, chunks, vectors = parts(name, "\n".join(lines), groups)
+                writer.put(document, chunks, vectors)
+                for chunk in chunks:
+                    writer.put_codes(chunk.content_hash, chunk.text.encode())
         elif kind == "remove":
             for name in rng.sample(sorted(after), rng.randint(1, min(3, len(after)))):
                 del after[name]

@@ -90,6 +90,19 @@ def test_a_rename_is_a_move_and_embeds_nothing(services: ToyServices, docs: Path
     assert run(services, docs).unchanged == 1
 
 
+def test_token_codes_follow_their_chunks_through_edits_and_renames(services: ToyServices, docs: Path) -> None:
+    write(docs, "book.md", BOOK)
+    run(services, docs)
+    write(docs, "book.md", BOOK.replace("item number 74", "item number 75"))
+    run(services, docs)
+    (docs / "book.md").rename(docs / "tome.md")
+    run(services, docs, prune=True)
+    snapshot = services.collection().snapshot()
+    chunks = snapshot.document_chunks(infos(services)["tome.md"].document)
+    codes = snapshot.token_codes([c.content_hash for c in chunks])
+    assert len(chunks) > 1 and [codes.get(c.content_hash) for c in chunks] == [c.text.encode() for c in chunks]
+
+
 def test_a_file_that_is_gone_stays_until_it_is_pruned(services: ToyServices, docs: Path) -> None:
     write(docs, "a.md", "One.")
     write(docs, "b.md", "Two.").unlink()

@@ -29,9 +29,14 @@ class ToyFields:
         return len(chunks)
 
     def embed(
-        self, chunks: Sequence[Chunk], progress: Callable[[int], None] | None = None
+        self,
+        chunks: Sequence[Chunk],
+        progress: Callable[[int], None] | None = None,
+        codes: Callable[[str, bytes], None] | None = None,
     ) -> dict[str, tuple[Any, Any]]:
         self.embedded += [c.text for c in chunks]
+        for c in chunks if codes is not None else ():
+            codes(c.content_hash, c.text.encode())
         rows = np.zeros((len(chunks), DIM), np.float32)
         for row, c in zip(rows, chunks, strict=True):
             for word in indexed_text(c).lower().split():

@@ -9,7 +9,7 @@ import numpy as np
 from eval.golden import GoldenQuestion
 from eval.lora.examples import Example
 from eval.lora.leaks import find_leaks
-from rag.protocols import Vectors
+from rag.protocols import TokenVectors, Vectors
 
 TRAINED = [
     Example("How many days of annual leave do staff in grade 4 get?", "", "23 days", id="1"),
@@ -48,7 +48,7 @@ def test_with_an_embedder_other_words_are_found_too() -> None:
 
         name, dim, max_tokens, identity = "same", 2, 512, {"model": "same"}
 
-        def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> Vectors:
             return np.tile(np.array([1, 0], np.float32), (len(texts), 1))
 
         def embed_question(self, text: str) -> Vectors:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rag.generation.context import select
 from rag.generation.relevance import SentenceRelevance
-from rag.protocols import Vectors
+from rag.protocols import TokenVectors, Vectors
 
 from .sample import TRIP, hit
 
@@ -26,7 +26,7 @@ class Meanings:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+    def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> Vectors:
         self.asked += texts
         return np.stack([self._vector(t) for t in texts])
 

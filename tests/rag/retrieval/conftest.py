@@ -16,7 +16,7 @@ import pytest
 from rag.index.language import detect
 from rag.index.text import indexed_text
 from rag.index.tokenization import tokenize
-from rag.protocols import Vectors
+from rag.protocols import TokenVectors, Vectors
 from rag.retrieval.fields import Fields
 from rag.retrieval.retriever import HybridRetriever
 from rag.settings import Settings
@@ -36,7 +36,10 @@ class WordEmbedder:
     max_tokens = 512
     identity: Mapping[str, Any] = {"model": "words"}
 
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+    def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> Vectors:
+        if tokens is not None:
+            for row, vectors in enumerate(self.token_vectors(texts)):
+                tokens(row, vectors)
         return np.stack([self._vector(t) for t in texts])
 
     def embed_question(self, text: str) -> Vectors:

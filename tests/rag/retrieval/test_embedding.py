@@ -72,6 +72,15 @@ def test_two_engines_give_the_same_token_vectors(pair: Pair) -> None:
             assert not len(x) or cosines(x, y).min() >= 0.9999
 
 
+def test_passages_tell_their_token_vectors(pair: Pair) -> None:
+    for embedder, rows in ((pair.ours, pair.ours_rows), (pair.other, pair.other_rows)):
+        told: dict[int, np.ndarray] = {}
+        assert cosines(embedder.embed_passages(TEXTS, told.__setitem__), rows).min() >= 0.9999
+        for row, vectors in enumerate(embedder.token_vectors(TEXTS)):
+            assert told[row].shape == vectors.shape
+            assert not len(vectors) or cosines(told[row], vectors).min() >= 0.9999
+
+
 def test_vectors_are_unit_rows_of_the_stated_dimension(pair: Pair) -> None:
     for embedder, rows in ((pair.ours, pair.ours_rows), (pair.other, pair.other_rows)):
         assert isinstance(embedder, Embedder)

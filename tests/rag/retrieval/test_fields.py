@@ -1,11 +1,13 @@
 """Which embedder holds which chunks and is asked which questions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rag.errors import CollectionMismatch, ModelUnavailable
+from rag.protocols import TokenVectors
 from rag.retrieval.fields import Fields, card, holds, open_fields
 from rag.settings import Settings
 from rag.storage.card import Card, FieldCard
@@ -20,7 +22,9 @@ class Lengths:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> np.ndarray:
+        for row, text in enumerate(texts) if tokens is not None else ():
+            tokens(row, np.ones((len(text), 384), np.float32))
         return np.array([[len(t), 1] for t in texts], np.float32)
 
     def embed_question(self, text: str) -> np.ndarray:
@@ -87,6 +91,17 @@ def test_progress_adds_up_to_the_vectors_needed() -> None:
     told: list[int] = []
     fields.embed(CHUNKS, told.append)
     assert sum(told) == fields.vectors_needed(CHUNKS) == 5
+
+
+def test_token_codes_are_made_in_the_field_of_all_languages() -> None:
+    told: dict[str, bytes] = {}
+    chunks = [replace(c, content_hash=c.text) for c in CHUNKS]
+    plain, with_codes = toy("bge+e5")[0].embed(chunks), toy("bge+e5")[0].embed(chunks, codes=told.__setitem__)
+    assert {digest: len(codes) // 32 for digest, codes in told.items()} == {"abc": 3, "中文": 4, "привет": 6}
+    assert [v[1].tolist() for v in plain.values()] == [v[1].tolist() for v in with_codes.values()]
+    told.clear()
+    toy("bge")[0].embed(chunks, codes=told.__setitem__)
+    assert told == {}
 
 
 def test_holds() -> None:

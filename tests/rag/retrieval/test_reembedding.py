@@ -29,8 +29,10 @@ class FourNumbers:
         self.embedded = 0
         self.fail_after = fail_after
 
-    def embed(self, chunks: Sequence[Chunk], progress: Any = None) -> dict[str, Any]:
+    def embed(self, chunks: Sequence[Chunk], progress: Any = None, codes: Any = None) -> dict[str, Any]:
         self.embedded += len(chunks)
+        for chunk in chunks:
+            codes(chunk.content_hash, b"new")
         if self.fail_after is not None and self.embedded > self.fail_after:
             raise KeyboardInterrupt
         vectors = np.array([[*(ord(c) for c in chunk.text[:4].ljust(4))] for chunk in chunks], np.float32)

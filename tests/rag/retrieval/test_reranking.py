@@ -30,7 +30,6 @@ class ShortestFirst:
     ("name", "kind"),
     [
         ("auto", SignalReranking),
-        ("late", SignalReranking),
         ("none", NoReranking),
         ("BAAI/bge-reranker-base", CrossEncoderReranking),
     ],

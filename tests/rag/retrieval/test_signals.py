@@ -27,6 +27,7 @@ def head(*chunks: Chunk, fused: list[float] | None = None, **facts: object) -> H
         "own": nothing,
         "across": nothing,
         "vectors": (),
+        "codes": [None] * n,
     }
     return Head(**{**known, **facts})  # type: ignore[arg-type]
 

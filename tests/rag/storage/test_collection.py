@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rag.errors import CollectionLocked, CollectionMismatch, NotFound, UsageError
-from rag.storage.card import Card, FieldCard
+from rag.storage.card import FORMAT_VERSION, Card, FieldCard
 from rag.storage.collection import Collection
 from rag.storage.home import Home
 from rag.types import Document
@@ -357,7 +357,7 @@ class TestMigration:
         put(collection, ("a", "violet"))
         self.make_old(collection)
         opened = store_home.open("default")
-        assert opened.card.format_version == 2
+        assert opened.card.format_version == FORMAT_VERSION
         assert opened.database.rows("SELECT name FROM sqlite_schema WHERE name LIKE 'lives_%'") == [("lives_alive",)]
         assert found(opened, "violet") == {"a"}
         assert put(opened, ("b", "more")) == 2
@@ -367,10 +367,12 @@ class TestMigration:
     def test_not_while_another_process_writes(self, store_home: Home, collection: Collection) -> None:
         with collection.writer():
             self.make_old(collection)
-            with pytest.raises(CollectionLocked, match="from format 1 to 2"):
+            with pytest.raises(CollectionLocked, match=f"from format 1 to {FORMAT_VERSION}"):
                 store_home.open("default")
 
     @staticmethod
     def make_old(collection: Collection) -> None:
-        collection.database.script("DROP INDEX lives_alive; CREATE INDEX lives_removed ON lives (removed)")
+        collection.database.script(
+            "DROP TABLE token_codes; DROP INDEX lives_alive; CREATE INDEX lives_removed ON lives (removed)"
+        )
         collection.database.run("UPDATE meta SET value = json_set(value, '$.format_version', 1) WHERE key = 'card'")
