@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 TOKENIZER = "ragbase-1 (NFKC, t2s, jieba words + bigrams, snowball english)"
+_WORD = 24  # characters of a word and what stands beside it
 MAX_BYTES = 48  # of one token; a longer one keeps its beginning and a digest of the whole
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -35,7 +36,20 @@ _PLAIN = re.compile(r"[a-z]+")
 def tokenize(text: str) -> list[str]:
     """Tokens in the order of the text, repeats kept. None is empty or longer than `MAX_BYTES` in UTF-8."""
     tokens: list[str] = []
-    for match in _RUN.finditer(fold(text)):
+    for piece in fold(text).split():
+        # No run goes across white space. What is longer is mostly Chinese, and hardly comes twice.
+        tokens += _known(piece) if len(piece) <= _WORD else _pieces(piece)
+    return tokens
+
+
+@lru_cache(maxsize=65536)
+def _known(piece: str) -> tuple[str, ...]:
+    return tuple(_pieces(piece))
+
+
+def _pieces(piece: str) -> list[str]:
+    tokens: list[str] = []
+    for match in _RUN.finditer(piece):
         run = match.group()
         if match.lastgroup == "han":
             tokens += _han(run)
@@ -60,10 +74,9 @@ def _han(run: str) -> list[str]:
     return bigrams + [_bounded(w) for w in _segmenter().cut_for_search(run) if len(w) != 2]
 
 
-@lru_cache(maxsize=65536)
 def _word(run: str) -> tuple[str, ...]:
     if _PLAIN.fullmatch(run):
-        return (_stem(run),)
+        return (_english(run),)
     if _NUMBER.fullmatch(run):
         return (_bounded(run), _bounded(run.replace(",", "")))
     run = run.replace("’", "'").removesuffix("'s")
@@ -79,10 +92,16 @@ def _word(run: str) -> tuple[str, ...]:
 
 
 def _stem(word: str) -> str:
-    return _bounded(str(_stemmer().stemWord(word)) if _PLAIN.fullmatch(word) and len(word) > 2 else word)
+    return _english(word) if _PLAIN.fullmatch(word) else _bounded(word)
+
+
+def _english(word: str) -> str:
+    return _bounded(_stemmer().stemWord(word) if len(word) > 2 else word)
 
 
 def _bounded(token: str) -> str:
+    if len(token) <= MAX_BYTES // 4:  # a character has 4 bytes at most
+        return token
     data = token.encode()
     if len(data) <= MAX_BYTES:
         return token
