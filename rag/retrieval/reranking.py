@@ -19,10 +19,10 @@ from rag.settings import Settings
 
 CANDIDATES = 20  # that are looked at again
 FUSED_ACROSS = 0.1  # of the fused score beside late interaction across languages
-# Of late interaction beside the other signals within one language, by the language of the question: Chinese loses by it.
-LATE: Mapping[str, float] = {"zh": 0.0, "": 3.0}
-# It has that weight for questions of up to so many words, none from so many on. The words of a long question tell the passages apart; those of
-# a short one stand in many, and what they mean beside each other counts.
+# Of late interaction beside the other signals within one language, by the language of the question: for questions of up to SHORT words, and from
+# LONG words on. The words of a long question tell the passages apart; those of a short one stand in many, and what they mean beside each other
+# counts. Chinese, cut finely, loses by it.
+LATE: Mapping[str, tuple[float, float]] = {"zh": (0.0, 0.0), "": (3.0, 0.1)}
 SHORT, LONG = 3, 6
 
 
@@ -64,7 +64,8 @@ class SignalReranking:
             words = standard(self._late.similarities(query.text, head.chunks, head.codes))
             return on_scale_of(head.fused, words + FUSED_ACROSS * standard(head.fused))
         cheap = rescored(head, query.language)
-        weight = LATE.get(query.language, LATE[""]) * shortness(query)
+        short, long = LATE.get(query.language, LATE[""])
+        weight = long + (short - long) * shortness(query)
         if not weight or None in head.codes:
             return cheap
         words = standard(self._late.similarities(query.text, head.chunks, head.codes))

@@ -25,7 +25,7 @@ NAMES = ("keyword", "own", "across", "feedback", "coverage", "pairs", "window", 
 # By the language of the question, in the order of NAMES.
 WEIGHTS: Mapping[str, tuple[float, ...]] = {
     "zh": (0.0, 0.0, 0.0, 0.1, 0.0, 0.2, 0.0, 0.0, 0.0, 1.0),
-    "": (0.0, 0.15, 0.25, 0.4, 0.0, 0.05, 0.0, 0.1, 0.0, 1.0),
+    "": (0.2, 0.0, 0.0, 0.4, 0.0, 0.0, 0.0, 0.0, 0.1, 1.0),
 }
 FEEDBACK = 3  # candidates that are taken for relevant
 WINDOW = 40  # tokens
