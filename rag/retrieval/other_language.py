@@ -25,20 +25,22 @@ FIRST = 0.65  # and from which on it is the first
 
 
 def chance(
-    pool: Pool, languages: Mapping[str, Sequence[str]], language: str, alien: NDArray[np.bool_], restored: bool
+    pool: Pool, languages: Mapping[str, Sequence[str]], language: str, alien: NDArray[np.bool_], share: float
 ) -> float:
     """The chance, 0..1, that a question is answered in another language than its own; 0 where that cannot be told.
 
-    `languages` are the fields' own; `alien` (n,) marks the pool's candidates in another language; `restored` says that the fields of
-    all languages were given back what they take off those.
+    `languages` are the fields' own; `alien` (n,) marks the pool's candidates in another language, to which the fields of all languages
+    were given back what they take off; `share`, 0..1, is that of other languages in what the caller may see.
     """
     weights = WEIGHTS.get(language)
     across = next((s.scores for f, s in pool.dense.items() if "*" in languages[f]), None)
     own = next((s.scores for f, s in pool.dense.items() if "*" not in languages[f]), None)
-    if weights is None or across is None or own is None or not restored or alien.all() or not alien.any():
+    if weights is None or across is None or own is None or not 0 < share < 1 or alien.all() or not alien.any():
         return 0.0
     lead = float(np.nanmax(across[~alien]) - (np.nanmax(across[alien]) - ACROSS))
     z = weights[0] * lead + weights[1] * float(np.nanmax(own)) + weights[2]
+    # The fit knows a collection of two equal halves; where the other language has a page or two, they hardly hold the answer.
+    z += math.log(share / (1 - share))
     return 1 / (1 + math.exp(-z))
 
 

@@ -109,7 +109,8 @@ class HybridRetriever:
         scores = _of_mode(request.mode, pool, dense, fusion.weighted(pool, self._languages, query.language, alien))
         elsewhere = 0.0
         if request.mode == "hybrid":
-            elsewhere = other_language.chance(pool, self._languages, query.language, alien, foreign is not None)
+            share = foreign.count / allowed.count if foreign is not None else 0.0
+            elsewhere = other_language.chance(pool, self._languages, query.language, alien, share)
         return Fused(pool, dense, scores, alien, elsewhere)
 
     def _read(self, snapshot: Snapshot, fused: Sequence[Fused], working: int) -> list[Found]:

@@ -37,19 +37,32 @@ def pool(own: list[float], across: list[float]) -> Pool:
 
 
 def test_the_nearer_the_other_language_comes_the_likelier_it_holds_the_answer() -> None:
-    answered = other_language.chance(pool([0.72, 0.5], [0.93, 0.88, 0.81, 0.8]), LANGUAGES, "zh", ALIEN, True)
-    open_ = other_language.chance(pool([0.52, 0.5], [0.88, 0.87, 0.84, 0.8]), LANGUAGES, "zh", ALIEN, True)
+    answered = other_language.chance(pool([0.72, 0.5], [0.93, 0.88, 0.81, 0.8]), LANGUAGES, "zh", ALIEN, 0.5)
+    open_ = other_language.chance(pool([0.52, 0.5], [0.88, 0.87, 0.84, 0.8]), LANGUAGES, "zh", ALIEN, 0.5)
     assert answered < 0.05 and open_ > 0.6
     assert other_language.place(answered) is None and other_language.place(open_) == 0
     assert other_language.place(0.3) == 1
 
 
 @pytest.mark.parametrize(
-    ("language", "alien", "restored"),
-    [("de", ALIEN, True), ("zh", ~ALIEN | True, True), ("zh", ALIEN & False, True), ("zh", ALIEN, False)],
+    ("language", "alien", "share"),
+    [
+        ("de", ALIEN, 0.5),
+        ("zh", ~ALIEN | True, 0.5),
+        ("zh", ALIEN & False, 0.5),
+        ("zh", ALIEN, 0.0),
+        ("zh", ALIEN, 1.0),
+    ],
 )
-def test_what_cannot_be_told_changes_nothing(language: str, alien: np.ndarray, restored: bool) -> None:
-    assert other_language.chance(pool([0.5, 0.5], [0.8, 0.8, 0.9, 0.9]), LANGUAGES, language, alien, restored) == 0.0
+def test_what_cannot_be_told_changes_nothing(language: str, alien: np.ndarray, share: float) -> None:
+    assert other_language.chance(pool([0.5, 0.5], [0.8, 0.8, 0.9, 0.9]), LANGUAGES, language, alien, share) == 0.0
+
+
+def test_a_page_or_two_in_another_language_hardly_hold_the_answer() -> None:
+    near = pool([0.52, 0.5], [0.88, 0.87, 0.84, 0.8])
+    chances = [other_language.chance(near, LANGUAGES, "zh", ALIEN, share) for share in (0.5, 0.1, 0.002)]
+    assert chances == sorted(chances, reverse=True)
+    assert chances[0] > other_language.FIRST and other_language.place(chances[2]) is None
 
 
 class Interpreter(WordEmbedder):
