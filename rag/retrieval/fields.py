@@ -91,12 +91,10 @@ class Fields:
                 continue
             embedders = self._bulk if len(positions) >= BULK_FROM else self.embedders
             texts = [indexed_text(chunks[i]) for i in positions]
-            coder = coder_of(field) if codes is not None else None
-            if codes is not None and coder is not None:
-                hashes = [chunks[i].content_hash for i in positions]
-                vectors = embedders[field.name].embed_passages(texts, _encoding(coder, hashes, codes))
-            else:
-                vectors = embedders[field.name].embed_passages(texts)
+            tokens: TokenVectors | None = None
+            if codes is not None and (coder := coder_of(field)) is not None:
+                tokens = _encoding(coder, [chunks[i].content_hash for i in positions], codes)
+            vectors = embedders[field.name].embed_passages(texts, tokens)
             out[field.name] = (np.array(positions, np.int64), vectors)
             if progress is not None:
                 progress(len(positions))
@@ -116,7 +114,7 @@ class Fields:
 
 
 def coder_of(field: FieldCard) -> TokenCoder | None:
-    """What makes the token codes of a field; None for fields of one language, whose token vectors rank no better than its words."""
+    """What makes the token codes of a field; None for a field of one language: those of two fields are twice the bytes for little more."""
     return projection_of(field.model) if "*" in field.languages else None
 
 
