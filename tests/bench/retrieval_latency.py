@@ -11,6 +11,7 @@ import argparse
 import json
 import tempfile
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,13 @@ from rag.retrieval.retriever import HybridRetriever
 from rag.settings import Settings
 from rag.storage.collection import Collection
 from rag.storage.home import Home
+from rag.storage.writer import Writer
 from rag.types import Chunk, Document, SearchRequest
 from tests.bench.generated import Texts, vectors
 
 OF_A_DOCUMENT = 10
 BATCH = 10_000
+TOKENS = 150  # of a chunk, for the embedder
 
 
 def build(home: Path, chunks: int, settings: Settings) -> Collection:
@@ -40,7 +43,7 @@ def build(home: Path, chunks: int, settings: Settings) -> Collection:
     return collection
 
 
-def _put(writer: object, texts: Texts, first: int, rows: np.ndarray) -> None:
+def _put(writer: Writer, texts: Texts, first: int, rows: np.ndarray) -> None:
     language = "zh" if (first // OF_A_DOCUMENT) % 2 else "en"
     parts = [texts.chunk(n) for n in range(first, first + len(rows))]
     ends = np.cumsum([len(p) + 1 for p in parts])
@@ -57,7 +60,9 @@ def _put(writer: object, texts: Texts, first: int, rows: np.ndarray) -> None:
         return np.ascontiguousarray(cut / np.linalg.norm(cut, axis=1, keepdims=True), np.float32)
 
     document = Document(name, name, "\n".join(parts), f"{name}.txt", "/", name, language=language)
-    writer.put(document, made, {own: (at, unit(dim)), "e5": (at, unit(384))})  # type: ignore[attr-defined]
+    writer.put(document, made, {own: (at, unit(dim)), "e5": (at, unit(384))})
+    for c in made:
+        writer.put_codes(c.content_hash, sha256(c.text.encode()).digest() * TOKENS)
 
 
 def questions(count: int) -> list[str]:
