@@ -12,7 +12,10 @@ from rag.models.cache import ensure
 from rag.models.catalog import Model, find
 from rag.protocols import Embedder, TokenVectors, Vectors
 from rag.retrieval import engines, st_embedding
+from rag.retrieval.kept import Kept
 from rag.settings import Settings
+
+QUESTIONS = 32  # that are kept: one search asks twice, and the service's searches run side by side
 
 
 class OnnxEmbedder:
@@ -27,6 +30,8 @@ class OnnxEmbedder:
         self.max_tokens = encoder.max_tokens
         self._encoder = encoder
         self._engine = BertEngine(folder, encoder.pooling, encoder.max_tokens, threads=threads, session=session)
+        self._questions: Kept[str, tuple[Vectors, Vectors]] = Kept(QUESTIONS)
+        self._prompts: Kept[str, int] = Kept(2)
 
     def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> Vectors:
         """(n, dim) float32 unit rows, in the order of `texts`; `tokens` is told the token vectors of each."""
@@ -41,16 +46,30 @@ class OnnxEmbedder:
 
     def embed_question(self, text: str) -> Vectors:
         """(dim,) float32 unit vector."""
-        return self._engine.embed([self._encoder.question + text])[0]
+        return self._asked([text])[0][0]
 
     def token_vectors(self, texts: Sequence[str], *, question: bool = False) -> list[Vectors]:
         """One (tokens, dim) float32 array of unit rows per text. Special tokens and the model's prompt are read with the text and left
         out of the rows: "query" and "passage" match each other and say nothing."""
-        prompt = self._encoder.question if question else self._encoder.passage
-        rows = self._prompt_rows(prompt)
-        return [v[rows:] for v in self._engine.token_vectors([prompt + t for t in texts])]
+        if question:
+            return [tokens for _, tokens in self._asked(texts)]
+        rows = self._prompt_rows(self._encoder.passage)
+        return [v[rows:] for v in self._engine.token_vectors([self._encoder.passage + t for t in texts])]
+
+    def _asked(self, texts: Sequence[str]) -> list[tuple[Vectors, Vectors]]:
+        """The vector and the token vectors of each question, from one reading: a search wants both."""
+        return self._questions.of(texts, lambda new: [self._ask(t) for t in new])
+
+    def _ask(self, text: str) -> tuple[Vectors, Vectors]:
+        tokens: list[Vectors] = []
+        vector = self._engine.embed([self._encoder.question + text], lambda _, rows: tokens.append(rows))[0]
+        return vector, tokens[0][self._prompt_rows(self._encoder.question) :]
 
     def _prompt_rows(self, prompt: str) -> int:
+        """Token vectors that are the prompt's, counted with a text of one token."""
+        return self._prompts.of([prompt], lambda new: [self._counted(p) for p in new])[0]
+
+    def _counted(self, prompt: str) -> int:
         with_it, without = self._engine.tokens([f"{prompt}a", "a"])
         return len(with_it) - len(without)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rag.protocols import Vectors
 
 BITS = 256  # of a token
+BYTES = BITS // 8
 _FOLDER = Path(__file__).with_name("projections")
 
 
@@ -34,13 +35,13 @@ class TokenCoder:
         return projected / np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), 1e-9)
 
     def encode(self, tokens: Vectors) -> bytes:
-        """BITS / 8 bytes a token."""
+        """BYTES of them for each token."""
         return np.packbits((tokens - self.mean) @ self.axes > 0, axis=1).tobytes()
 
 
 def decode(codes: bytes) -> Vectors:
     """(n, BITS) unit rows of what `TokenCoder.encode` made."""
-    packed: NDArray[np.uint8] = np.frombuffer(codes, np.uint8).reshape(-1, BITS // 8)
+    packed: NDArray[np.uint8] = np.frombuffer(codes, np.uint8).reshape(-1, BYTES)
     return (np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1) / np.float32(np.sqrt(BITS))
 
 

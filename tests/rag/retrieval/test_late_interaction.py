@@ -11,7 +11,7 @@ from rag.protocols import Vectors
 from rag.retrieval.late_interaction import KEPT, LateInteraction, maxsim
 from rag.retrieval.query import Query
 from rag.retrieval.reranking import SignalReranking, across_languages, shortness
-from rag.retrieval.token_codes import BITS, TokenCoder
+from rag.retrieval.token_codes import BITS, BYTES, TokenCoder
 from rag.types import Chunk
 
 from .conftest import DIM, WordEmbedder
@@ -39,13 +39,18 @@ def codes(*texts: str) -> list[bytes]:
 
 
 def test_maxsim_by_hand() -> None:
-    question = np.array([[1, 0], [0, 1]], np.float32)
-    passage = np.array([[1, 0], [0.6, 0.8]], np.float32)
-    assert maxsim(question, passage) == pytest.approx((1 + 0.8) / 2)
+    signs = np.full((3, BITS), -1.0, np.float32)
+    signs[0, : BITS // 2] = signs[1, : BITS // 4] = signs[2] = 1.0
+    passage = np.packbits(signs > 0, axis=1).tobytes()
+    question = signs[:2] / np.sqrt(BITS)
+    first, second, third = maxsim(question, [passage, b"", passage[-BYTES:]])
+    assert first == pytest.approx(1.0)
+    assert second == 0.0
+    assert third == pytest.approx((0.0 - 0.5) / 2)  # half, and a quarter, of the signs are those of the last token
 
 
-def test_an_empty_passage_is_like_nothing() -> None:
-    assert maxsim(np.ones((1, 2), np.float32), np.zeros((0, 2), np.float32)) == 0.0
+def test_no_question_is_like_nothing() -> None:
+    assert maxsim(np.zeros((0, BITS), np.float32), [bytes(BYTES)]).tolist() == [0.0]
 
 
 def test_stored_codes_are_not_made_again() -> None:
