@@ -48,13 +48,13 @@ class Engine:
 
     def rank(self, query: Query, timed: bool) -> Ranking:
         """Document ids (the records' ids), best first, and the seconds of a search for TIMED hits if that was asked for."""
+        seconds = None
+        if timed:  # first, for an embedder keeps the questions it was asked last
+            started = time.perf_counter()
+            self.timing.search(SearchRequest(query.text, k=TIMED, mode=self.mode, rerank=self.rerank))
+            seconds = time.perf_counter() - started
         request = SearchRequest(query.text, k=HITS, mode=self.mode, rerank=self.rerank)
-        documents = tuple(dict.fromkeys(h.path for h in self.ranking.search(request).hits))
-        if not timed:
-            return documents, None
-        started = time.perf_counter()
-        self.timing.search(SearchRequest(query.text, k=TIMED, mode=self.mode, rerank=self.rerank))
-        return documents, time.perf_counter() - started
+        return tuple(dict.fromkeys(h.path for h in self.ranking.search(request).hits)), seconds
 
 
 def score(queries: Sequence[Query], rankings: Mapping[str, Ranking]) -> list[Ranked]:
