@@ -100,9 +100,15 @@ class Database:
             self._connection.pragma("wal_checkpoint", mode)
 
     def copy_to(self, path: Path) -> None:
-        """A consistent copy, also while others write."""
-        with self._lock, _translated(path):
-            self._connection.execute("VACUUM INTO ?", (str(path),))
+        """A consistent copy, also while others write. Page by page: VACUUM INTO writes long values past the layer that adds the checksums."""
+        with (
+            connect(path) as copy,
+            self._lock,
+            _translated(path),
+            copy._connection.backup("main", self._connection, "main") as pages,
+        ):
+            while not pages.done:
+                pages.step(-1)
 
     def problems(self) -> list[str]:
         """What is wrong with the file: pages, free ones included, and SQLite's own integrity check. Empty when sound."""

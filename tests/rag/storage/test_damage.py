@@ -173,3 +173,15 @@ def test_a_sealed_file_is_refused_after_any_change_of_a_byte(tmp_path: Path) -> 
 def test_a_refused_write_is_one_line_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="No such file or directory"):
         Disk().write_file(tmp_path / "none" / "a", [b"x"])
+
+
+def test_a_copy_of_long_values_is_sound(tmp_path: Path) -> None:
+    with connect(tmp_path / "source.sqlite") as source:
+        source.script("CREATE TABLE t (value BLOB)")
+        with source.transaction():  # more than the page cache holds
+            source.run_many("INSERT INTO t VALUES (?)", [(bytes([i % 256]) * 20_000,) for i in range(500)])
+        source.copy_to(tmp_path / "copy.sqlite")
+    assert page_problems(tmp_path / "copy.sqlite") == []
+    with connect(tmp_path / "copy.sqlite", create=False) as copy:
+        assert copy.value("SELECT count(*) FROM t WHERE length(value) = 20000") == 500
+        assert copy.problems() == []
