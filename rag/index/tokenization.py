@@ -16,8 +16,8 @@ from hashlib import blake2b
 from typing import Any
 
 TOKENIZER = "ragbase-1 (NFKC, t2s, jieba words + bigrams, snowball english)"
-_WORD = 24  # characters of a word and what stands beside it
 MAX_BYTES = 48  # of one token; a longer one keeps its beginning and a digest of the whole
+REPEATED = 24  # characters up to which what stands between white space is likely to come again
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _KANA_HANGUL = "\u3040-\u30ff\u31f0-\u31ff\uac00-\ud7af\u1100-\u11ff"
@@ -38,7 +38,7 @@ def tokenize(text: str) -> list[str]:
     tokens: list[str] = []
     for piece in fold(text).split():
         # No run goes across white space. What is longer is mostly Chinese, and hardly comes twice.
-        tokens += _known(piece) if len(piece) <= _WORD else _pieces(piece)
+        tokens += _known(piece) if len(piece) <= REPEATED else _pieces(piece)
     return tokens
 
 

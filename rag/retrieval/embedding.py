@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,12 @@ class OnnxEmbedder:
         self._encoder = encoder
         self._engine = BertEngine(folder, encoder.pooling, encoder.max_tokens, threads=threads, session=session)
         self._questions: Kept[str, tuple[Vectors, Vectors]] = Kept(QUESTIONS)
-        self._prompts: Kept[str, int] = Kept(2)
 
     def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> Vectors:
         """(n, dim) float32 unit rows, in the order of `texts`; `tokens` is told the token vectors of each."""
         told: TokenVectors | None = None
         if tokens is not None:
-            prompt = self._prompt_rows(self._encoder.passage)
+            prompt = self._prompt_rows[self._encoder.passage]
 
             def told(row: int, vectors: Vectors) -> None:
                 tokens(row, vectors[prompt:])
@@ -53,7 +53,7 @@ class OnnxEmbedder:
         out of the rows: "query" and "passage" match each other and say nothing."""
         if question:
             return [tokens for _, tokens in self._asked(texts)]
-        rows = self._prompt_rows(self._encoder.passage)
+        rows = self._prompt_rows[self._encoder.passage]
         return [v[rows:] for v in self._engine.token_vectors([self._encoder.passage + t for t in texts])]
 
     def _asked(self, texts: Sequence[str]) -> list[tuple[Vectors, Vectors]]:
@@ -63,15 +63,14 @@ class OnnxEmbedder:
     def _ask(self, text: str) -> tuple[Vectors, Vectors]:
         tokens: list[Vectors] = []
         vector = self._engine.embed([self._encoder.question + text], lambda _, rows: tokens.append(rows))[0]
-        return vector, tokens[0][self._prompt_rows(self._encoder.question) :]
+        return vector, tokens[0][self._prompt_rows[self._encoder.question] :]
 
-    def _prompt_rows(self, prompt: str) -> int:
-        """Token vectors that are the prompt's, counted with a text of one token."""
-        return self._prompts.of([prompt], lambda new: [self._counted(p) for p in new])[0]
-
-    def _counted(self, prompt: str) -> int:
-        with_it, without = self._engine.tokens([f"{prompt}a", "a"])
-        return len(with_it) - len(without)
+    @cached_property
+    def _prompt_rows(self) -> Mapping[str, int]:
+        """Prompt -> how many token vectors are its own, counted with a text of one token."""
+        without, *with_prompt = self._engine.tokens(["a", f"{self._encoder.question}a", f"{self._encoder.passage}a"])
+        prompts = (self._encoder.question, self._encoder.passage)
+        return {prompt: len(ids) - len(without) for prompt, ids in zip(prompts, with_prompt, strict=True)}
 
 
 def identity(model: Model) -> Mapping[str, Any]:

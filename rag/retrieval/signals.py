@@ -1,7 +1,7 @@
 """The built-in reranker: learned weights over cheap signals of the best candidates, no model beside the embedders.
 
-Signals of the 20 best candidates, each standardised over them, are added up. The weights were chosen on a grid of a few hundred settings over judged
-public questions (docs/bench/retrieval.md); automatic fits (tests/bench/rerank_weights.py) won on one set what they lost on another. It reads
+Signals of the 20 best candidates, each standardised over them, are added up. The weights were chosen on judged public questions, for Chinese by hand,
+for the rest on a grid of a few hundred settings (docs/bench/retrieval.md); automatic fits (tests/bench/rerank_weights.py) won on one set what they lost on another. It reads
 the candidates' texts and stored vectors only, so it costs milliseconds where a cross-encoder costs seconds.
 """
 

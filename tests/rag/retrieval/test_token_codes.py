@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rag.models.catalog import find
-from rag.retrieval.fields import coder_of, projection_of
-from rag.retrieval.token_codes import BITS, TokenCoder, decode
+from rag.retrieval.fields import coder_of
+from rag.retrieval.token_codes import BITS, TokenCoder, decode, projection_of
 from rag.storage.card import FieldCard
 
 DIM = 384
