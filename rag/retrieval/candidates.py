@@ -1,15 +1,15 @@
-"""The candidates of a query on their way to hits: fused, read, and brought up where scores of two languages cannot be compared."""
+"""The candidates of a query on their way to hits: fused, then read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.retrieval import explain, other_language
+from rag.retrieval import explain
 from rag.retrieval.pool import KEYWORD, Pool
 from rag.storage.snapshot import DocumentInfo
 from rag.types import Chunk, StageScore
@@ -23,7 +23,7 @@ class Fused:
     dense: NDArray[np.float32]
     scores: NDArray[np.float32]
     alien: NDArray[np.bool_]  # in another language than the question
-    elsewhere: float = 0.0  # the chance that the answer stands in another language than the question's
+    foreign: float = 0.0  # share of other languages than the question's in what the caller may see
 
     @cached_property
     def _columns(self) -> dict[str, list[StageScore | None]]:
@@ -37,12 +37,18 @@ class Fused:
         return columns
 
     def best(self, n: int) -> list[int]:
-        """The `n` best candidates, and the best in another language where that one is to be brought up."""
-        order = np.argsort(-self.scores, kind="stable")
-        chosen = order[:n].tolist()
-        if other_language.place(self.elsewhere) is not None:
-            chosen += [at for at in order[self.alien[order]][:1].tolist() if at not in chosen]
-        return chosen
+        """The `n` best candidates."""
+        return [int(at) for at in self._order[:n]]
+
+    def best_of_each(self, n: int) -> list[int]:
+        """The `n` best candidates in the question's language, and the `n` best in others; none where there is one language only."""
+        if not self.foreign:
+            return []
+        return [int(at) for side in (False, True) for at in self._order[self.alien[self._order] == side][:n]]
+
+    @cached_property
+    def _order(self) -> NDArray[np.intp]:
+        return np.argsort(-self.scores, kind="stable")
 
     def stages(self, at: int) -> dict[str, StageScore]:
         """The stages that candidate `at` stands in, with its rank and score."""
@@ -57,16 +63,3 @@ class Found:
     info: DocumentInfo
     score: float
     stages: Mapping[str, StageScore]
-
-
-def lifted(found: list[Found], fused: Fused) -> list[Found]:
-    """The best candidate in another language than the question's brought up as far as the answer may stand there."""
-    place = other_language.place(fused.elsewhere)
-    aliens = set(fused.pool.ids[fused.alien].tolist())
-    at = next((i for i, f in enumerate(found) if f.chunk.id in aliens), None)
-    if place is None or at is None or at <= place:
-        return found
-    above = found[place - 1].score if place else found[0].score + 0.2
-    stages = {**found[at].stages, "other language": StageScore(place + 1, fused.elsewhere)}
-    up = replace(found[at], score=(above + found[place].score) / 2, stages=stages)
-    return [*found[:place], up, *found[place:at], *found[at + 1 :]]

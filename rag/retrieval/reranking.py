@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from rag.errors import ModelUnavailable
 from rag.index.text import indexed_text
 from rag.retrieval.fields import Fields, coder_of
 from rag.retrieval.late_interaction import LateInteraction
+from rag.retrieval.other_language import chance, merged
 from rag.retrieval.query import Query
 from rag.retrieval.signals import Head, on_scale_of, rescored, standard
 from rag.settings import Settings
@@ -26,13 +28,21 @@ LATE: Mapping[str, tuple[float, float]] = {"zh": (0.0, 0.0), "": (3.0, 0.1)}
 SHORT, LONG = 3, 6
 
 
+@dataclass(frozen=True, eq=False)
+class Rescored:
+    """What a reranker says of the best candidates."""
+
+    scores: NDArray[np.float32]  # (n,) higher is better
+    elsewhere: float = 0.0  # the chance that the answer stands in another language than the question's
+
+
 class Reranking(Protocol):
     """Scores the best candidates anew."""
 
     notes: tuple[str, ...]  # what the caller should know: "reranker X: no weights, the ranking is the fusion's"
 
-    def scores(self, query: Query, head: Head) -> NDArray[np.float32] | None:
-        """(n,) new scores, higher is better; None leaves the ranking as it is."""
+    def scores(self, query: Query, head: Head) -> Rescored | None:
+        """New scores; None leaves the ranking as it is."""
         ...
 
 
@@ -41,7 +51,7 @@ class NoReranking:
 
     notes: tuple[str, ...] = ()
 
-    def scores(self, query: Query, head: Head) -> NDArray[np.float32] | None:
+    def scores(self, query: Query, head: Head) -> Rescored | None:
         return None
 
 
@@ -54,33 +64,55 @@ class SignalReranking:
     def __init__(self, late: LateInteraction | None = None) -> None:
         self._late = late
 
-    def scores(self, query: Query, head: Head) -> NDArray[np.float32] | None:
+    def scores(self, query: Query, head: Head) -> Rescored | None:
         if len(head.chunks) <= 2:
             return None  # no spread to learn from
+        foreign = np.array([c.language != query.language for c in head.chunks])
         if self._late is None:
-            return rescored(head, query.language)
-        if across_languages(query, head):
-            # Fused scores say little here: BM25 finds names and numbers, and one vector blurs a translated question.
-            words = standard(self._late.similarities(query.text, head.chunks, head.codes))
-            return on_scale_of(head.fused, words + FUSED_ACROSS * standard(head.fused))
+            return Rescored(rescored(head, query.language))
+        # Codes that are not stored are made on the spot, which takes seconds: only where little can be told without.
+        affordable = None not in head.codes or 2 * foreign.sum() > len(foreign)
+        words: NDArray[np.float32] | None = None
+        if affordable and (foreign.any() or self._weight(query)):
+            words = self._late.similarities(query.text, head.chunks, head.codes)
+        if words is None or not foreign.any():
+            return Rescored(self._within(query, head, words))
+        own, other = np.flatnonzero(~foreign), np.flatnonzero(foreign)
+        scores = np.empty(len(head.chunks), np.float32)
+        if len(own):
+            scores[own] = self._within(query, head.take(own), words[own])
+        # Fused scores say little here: BM25 finds names and numbers, and one vector blurs a translated question.
+        fused = head.fused[other]
+        scores[other] = on_scale_of(fused, standard(words[other]) + FUSED_ACROSS * standard(fused))
+        elsewhere = chance_elsewhere(query, head, words, foreign) if len(own) else 0.0
+        return Rescored(merged(scores, foreign, elsewhere), elsewhere)
+
+    def _within(self, query: Query, head: Head, words: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """New scores of passages in the question's language."""
         cheap = rescored(head, query.language)
-        short, long = LATE.get(query.language, LATE[""])
-        weight = long + (short - long) * shortness(query)
-        if not weight or None in head.codes:
+        weight = self._weight(query)
+        if words is None or not weight:
             return cheap
-        words = standard(self._late.similarities(query.text, head.chunks, head.codes))
-        return on_scale_of(head.fused, standard(cheap) + weight * words)
+        return on_scale_of(head.fused, standard(cheap) + weight * standard(words))
+
+    def _weight(self, query: Query) -> float:
+        """Of late interaction within one language."""
+        short, long = LATE.get(query.language, LATE[""])
+        return long + (short - long) * shortness(query)
+
+
+def chance_elsewhere(query: Query, head: Head, words: NDArray[np.float32], foreign: NDArray[np.bool_]) -> float:
+    """The chance, 0..1, that the answer stands in another language than the question's; `words` are the similarities word by word."""
+    if np.isnan(head.across).all() or np.isnan(head.own[~foreign]).all() or np.isnan(head.across[foreign]).all():
+        return 0.0
+    leads = [float(np.nanmax(s[~foreign]) - np.nanmax(s[foreign])) for s in (words, head.across)]
+    return chance(query.language, leads[0], leads[1], float(np.nanmax(head.own[~foreign])), head.foreign)
 
 
 def shortness(query: Query) -> float:
     """1 for a question of up to SHORT words, 0 from LONG on; stop words, synonyms and words of earlier turns do not count."""
     words = sum(weight >= 1.0 for weight in query.terms.values())
     return float(np.clip((LONG - words) / (LONG - SHORT), 0.0, 1.0))
-
-
-def across_languages(query: Query, head: Head) -> bool:
-    """Whether most of the candidates are in another language than the question."""
-    return 2 * sum(c.language != query.language for c in head.chunks) > len(head.chunks)
 
 
 class CrossEncoderReranking:
@@ -93,7 +125,7 @@ class CrossEncoderReranking:
         self._model: Any = None
         self._lock = Lock()
 
-    def scores(self, query: Query, head: Head) -> NDArray[np.float32] | None:
+    def scores(self, query: Query, head: Head) -> Rescored | None:
         """The model's own scores."""
         with self._lock:
             if self._model is None and not self.notes:
@@ -103,7 +135,8 @@ class CrossEncoderReranking:
                     self.notes = (f"reranker {self._name}: no weights here, the ranking is the fusion's ({e})",)
         if self._model is None or not head.chunks:
             return None
-        return np.asarray(self._model.score(query.text, [indexed_text(c) for c in head.chunks]), np.float32)
+        texts = [indexed_text(c) for c in head.chunks]
+        return Rescored(np.asarray(self._model.score(query.text, texts), np.float32))
 
 
 def open_reranking(settings: Settings, fields: Fields) -> Reranking:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,15 @@ from numpy.typing import NDArray
 from rag.index.text import indexed_text
 from rag.index.tokenization import fold
 from rag.protocols import Vectors
-from rag.retrieval import diversity, explain, fusion, other_language, synonyms
-from rag.retrieval.candidates import Found, Fused, lifted
+from rag.retrieval import diversity, explain, fusion, synonyms
+from rag.retrieval.candidates import Found, Fused
 from rag.retrieval.fields import Fields
+from rag.retrieval.other_language import LIFTED
 from rag.retrieval.page_quality import PageQuality
 from rag.retrieval.pool import DEPTH, KEYWORD, Pool, gather
 from rag.retrieval.query import Query, understand
 from rag.retrieval.reranking import CANDIDATES, Reranking, open_reranking
-from rag.retrieval.rewriting import parts, self_contained
+from rag.retrieval.rewriting import is_follow_up, parts, self_contained
 from rag.retrieval.signals import Head
 from rag.retrieval.why_not import Search, reason
 from rag.settings import Settings
@@ -62,8 +64,10 @@ class HybridRetriever:
         earlier, question = self_contained(request.question, request.history)
         queries = [understand(question, self._synonyms, fading=earlier)]
         split = parts(question)
-        if len(split) > 1:
-            queries += [understand(part, self._synonyms, fading=earlier) for part in split]
+        for before, part in pairwise(("", *split)) if len(split) > 1 else ():
+            # "What does it cost?" asks for what the part before names.
+            about = f"{earlier} {before}" if is_follow_up(part) else earlier
+            queries.append(understand(part, self._synonyms, fading=about.strip()))
         fused = [self._fused(snapshot, allowed, q, request) for q in queries]
 
         found = self._read(snapshot, fused, max(WORKING, 3 * request.k))
@@ -73,8 +77,8 @@ class HybridRetriever:
         found = self._without(found, self._copies(found, snapshot), losses)
         notes: tuple[str, ...] = ()
         if request.rerank and request.mode == "hybrid":
-            found, notes = self._reranked(found, queries[0], snapshot, allowed)
-        found = lifted(found, fused[0])
+            found = self._reranked(found, queries[0], snapshot, allowed, fused[0].foreign)
+            notes = self._reranking.notes
         found = self._without(found, _crowded(found, request.k), losses)
 
         hits = tuple(self._hit(f, rank, queries, request, snapshot) for rank, f in enumerate(found[: request.k], 1))
@@ -82,7 +86,14 @@ class HybridRetriever:
         if request.why_not is not None:
             why_not = reason(request, request.why_not, snapshot, allowed, Search(fused, found, losses, hits))
         seconds = time.perf_counter() - started
-        return SearchResult(hits, snapshot.generation, seconds, queries[0].text, why_not, notes)
+        return SearchResult(
+            hits,
+            snapshot.generation,
+            seconds,
+            queries[0].text,
+            why_not,
+            notes,
+        )
 
     def _fused(self, snapshot: Snapshot, allowed: Allowed, query: Query, request: SearchRequest) -> Fused:
         vectors: Mapping[str, Vectors] = {}
@@ -107,22 +118,22 @@ class HybridRetriever:
         if self._ranks:
             return Fused(pool, dense, fusion.reciprocal_ranks(pool), alien)
         scores = _of_mode(request.mode, pool, dense, fusion.weighted(pool, self._languages, query.language, alien))
-        elsewhere = 0.0
-        if request.mode == "hybrid":
-            share = foreign.count / allowed.count if foreign is not None else 0.0
-            elsewhere = other_language.chance(pool, self._languages, query.language, alien, share)
-        return Fused(pool, dense, scores, alien, elsewhere)
+        share = foreign.count / allowed.count if foreign is not None else 0.0
+        return Fused(pool, dense, scores, alien, share)
 
     def _read(self, snapshot: Snapshot, fused: Sequence[Fused], working: int) -> list[Found]:
         """The best candidates of all queries with their texts; each with the query that speaks loudest for it."""
         best: dict[int, tuple[float, Fused, int]] = {}
+        kept: set[int] = set()
         for f in fused:
-            for at in f.best(working):
+            each = f.best_of_each(CANDIDATES)
+            kept |= {int(f.pool.ids[at]) for at in each}
+            for at in {*f.best(working), *each}:
                 score, chunk = float(f.scores[at]), int(f.pool.ids[at])
                 if chunk not in best or score > best[chunk][0]:
                     best[chunk] = (score, f, at)
-        # One more than the best: what is to be brought up may be the last of them.
-        ids = sorted(best, key=lambda i: (-best[i][0], i))[: working + 1]
+        order = sorted(best, key=lambda i: (-best[i][0], i))
+        ids = [i for rank, i in enumerate(order) if rank < working or i in kept]
         chunks = snapshot.chunks(ids)
         documents = list(dict.fromkeys(c.document for c in chunks))
         infos = dict(zip(documents, snapshot.info(documents), strict=True))
@@ -169,7 +180,9 @@ class HybridRetriever:
                 near |= vectors @ vectors.T >= diversity.NEAR
         return diversity.copies(_seen(found), near)
 
-    def head(self, query: Query, found: Sequence[Found], snapshot: Snapshot, allowed: Allowed) -> Head:
+    def head(
+        self, query: Query, found: Sequence[Found], snapshot: Snapshot, allowed: Allowed, foreign: float = 0.0
+    ) -> Head:
         """What a reranker sees of the best candidates."""
 
         def column(name: str, otherwise: float = np.nan) -> NDArray[np.float32]:
@@ -193,26 +206,31 @@ class HybridRetriever:
             across=column(across) if across else nothing,
             vectors=[snapshot.vectors(f, ids) for f in fields],
             codes=[stored.get(f.chunk.content_hash) for f in found],
+            foreign=foreign,
         )
 
     def _reranked(
-        self, found: list[Found], query: Query, snapshot: Snapshot, allowed: Allowed
-    ) -> tuple[list[Found], tuple[str, ...]]:
-        head, tail = found[:CANDIDATES], found[CANDIDATES:]
-        reranked = self._reranking.scores(query, self.head(query, head, snapshot, allowed))
-        if reranked is None:
-            return found, self._reranking.notes
-        stages = explain.standing(reranked)
+        self, found: list[Found], query: Query, snapshot: Snapshot, allowed: Allowed, foreign: float
+    ) -> list[Found]:
+        head = found[:CANDIDATES]
+        if foreign:  # the best of each side are ranked among themselves
+            own, other = ([f for f in found if (f.chunk.language != query.language) == side] for side in (False, True))
+            head = own[:CANDIDATES] + other[:CANDIDATES]
+        rescored = self._reranking.scores(query, self.head(query, head, snapshot, allowed, foreign))
+        if rescored is None:
+            return found
+        ids = {f.chunk.id for f in head}
+        tail = [f for f in found if f.chunk.id not in ids]
         head = [
-            replace(f, score=float(s), stages={**f.stages, "rerank": stage})
-            for f, s, stage in zip(head, reranked, stages, strict=True)
+            replace(f, score=stage.score, stages={**f.stages, **_judged(f, query, stage, rescored.elsewhere)})
+            for f, stage in zip(head, explain.standing(rescored.scores), strict=True)
             if stage is not None
         ]
         head.sort(key=lambda f: (-f.score, f.chunk.id))
         if head and tail:  # what was not reranked stays behind what was
             shift = max(0.0, tail[0].score - head[-1].score + 1e-3)
             tail = [replace(f, score=f.score - shift) for f in tail]
-        return head + tail, self._reranking.notes
+        return head + tail
 
     def _without(
         self, found: list[Found], dropped: Sequence[diversity.Dropped], losses: dict[int, diversity.Dropped]
@@ -249,6 +267,14 @@ def _of_mode(mode: Mode, pool: Pool, dense: NDArray[np.float32], weighted: NDArr
         only = list(pool.dense.values())
         return only[0].scores if len(only) == 1 else dense
     return weighted
+
+
+def _judged(found: Found, query: Query, stage: StageScore, elsewhere: float) -> dict[str, StageScore]:
+    """The stages that reranking adds to a candidate; of one in another language also the chance that the answer stands there."""
+    stages = {"rerank": stage}
+    if elsewhere >= LIFTED and found.chunk.language != query.language:
+        stages["other language"] = StageScore(stage.rank, elsewhere)
+    return stages
 
 
 def _shown(score: float, mode: Mode) -> float:

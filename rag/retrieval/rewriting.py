@@ -34,6 +34,7 @@ _POINTS_ZH = re.compile(
 )
 _ENDS_ZH = re.compile(r"呢\s*[？?]?\s*$")
 
+_ASIDE = re.compile(r"[(（].*[)）]")  # "How much for a day? (Yunting)" asks one thing
 _PART_ENDS = re.compile(r"(?<=[?？；;])\s*")
 _JOINS = re.compile(
     r"[,，]?\s+(?:and|as well as|plus)\s+(?=(?:also\s+)?(?:what|who|whom|whose|when|where|why|which|how|is|are|do|does|can|may|must)\b)"
@@ -134,5 +135,5 @@ def parts(question: str) -> tuple[str, ...]:
     found: list[str] = []
     for sentence in _PART_ENDS.split(question.strip()):
         found += [p.strip(" ,，;；") for p in _JOINS.split(sentence) if p and p.strip(" ,，;；?？")]
-    asked = [p for p in found if len(tokenize(p)) >= 2]
+    asked = [p for p in found if len(tokenize(p)) >= 2 and not _ASIDE.fullmatch(p)]
     return tuple(asked[:MAX_PARTS]) if len(asked) > 1 else (question,)

@@ -8,7 +8,7 @@ the candidates' texts and stored vectors only, so it costs milliseconds where a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -44,6 +44,20 @@ class Head:
     across: Column  # (n,) similarity in the field of all languages, NaN likewise
     vectors: Sequence[Vectors]  # one (n, dim) a field, NaN rows where it does not hold the chunk
     codes: Sequence[bytes | None]  # token codes of each, None where none are stored
+    foreign: float = 0.0  # share of other languages than the question's in what the caller may see
+
+    def take(self, rows: NDArray[np.intp]) -> Head:
+        """The same of some of the candidates."""
+        return replace(
+            self,
+            chunks=[self.chunks[i] for i in rows],
+            fused=self.fused[rows],
+            keyword=self.keyword[rows],
+            own=self.own[rows],
+            across=self.across[rows],
+            vectors=[field[rows] for field in self.vectors],
+            codes=[self.codes[i] for i in rows],
+        )
 
 
 def rescored(head: Head, language: str) -> Column:

@@ -10,7 +10,7 @@ import pytest
 from rag.protocols import Vectors
 from rag.retrieval.late_interaction import KEPT, LateInteraction, maxsim
 from rag.retrieval.query import Query
-from rag.retrieval.reranking import SignalReranking, across_languages, shortness
+from rag.retrieval.reranking import SignalReranking, shortness
 from rag.retrieval.token_codes import BITS, BYTES, TokenCoder
 from rag.types import Chunk
 
@@ -85,10 +85,10 @@ def other(text: str) -> Chunk:
 def test_across_languages_words_decide() -> None:
     h = head(other("fan belt"), other("fan seal"), other("pump seal"), fused=[3.0, 2.0, 1.0])
     query = Query("pump seal", "zh", {"pump": 1.0}, ())
-    assert across_languages(query, h)
     found = SignalReranking(late_with(WordEmbedder)).scores(query, h)
     assert found is not None
-    assert int(np.argmax(found)) == 2
+    assert int(np.argmax(found.scores)) == 2
+    assert found.elsewhere == 0.0  # there is no other language to choose from
 
 
 def test_within_a_language_stored_codes_take_part_and_nothing_is_embedded_for_them() -> None:
@@ -102,7 +102,7 @@ def test_within_a_language_stored_codes_take_part_and_nothing_is_embedded_for_th
     with_codes = reranking.scores(query, head(*map(other, texts), **facts, codes=codes(*texts)))  # type: ignore[arg-type]
     assert embedder.asked == ["pump seal"]
     assert without is not None and with_codes is not None
-    assert (int(np.argmax(without)), int(np.argmax(with_codes))) == (0, 2)
+    assert (int(np.argmax(without.scores)), int(np.argmax(with_codes.scores))) == (0, 2)
 
 
 def test_the_longer_the_question_the_less_late_interaction_weighs() -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.index.ranking import Ranking
 from rag.retrieval import other_language
 from rag.retrieval.fields import Fields
-from rag.retrieval.pool import ACROSS, Pool, Signal
+from rag.retrieval.late_interaction import LateInteraction
+from rag.retrieval.other_language import chance, merged
+from rag.retrieval.reranking import SignalReranking
 from rag.retrieval.retriever import HybridRetriever
+from rag.retrieval.token_codes import BITS, TokenCoder
 from rag.settings import Settings
 from rag.storage.card import Card, FieldCard
 from rag.storage.collection import Collection
@@ -20,49 +22,49 @@ from rag.types import SearchRequest
 
 from .conftest import DIM, WordEmbedder, document, store
 
-LANGUAGES = {"own": ("zh",), "all": ("*",)}
-ALIEN = np.array([False, False, True, True])
-
-
-def pool(own: list[float], across: list[float]) -> Pool:
-    """Two Chinese candidates, two English ones; `across` as the field gives them, before anything is given back."""
-    restored = np.array(across, np.float32) + np.float32(ACROSS) * ALIEN
-    ids = np.arange(4)
-    ranking = Ranking(ids, restored)
-    return Pool(
-        ids,
-        {"own": Signal(ranking, np.array([*own, np.nan, np.nan], np.float32)), "all": Signal(ranking, restored)},
-        4,
-    )
+CODER = TokenCoder(np.full(DIM, 0.05, np.float32), np.eye(DIM, BITS, dtype=np.float32))
 
 
 def test_the_nearer_the_other_language_comes_the_likelier_it_holds_the_answer() -> None:
-    answered = other_language.chance(pool([0.72, 0.5], [0.93, 0.88, 0.81, 0.8]), LANGUAGES, "zh", ALIEN, 0.5)
-    open_ = other_language.chance(pool([0.52, 0.5], [0.88, 0.87, 0.84, 0.8]), LANGUAGES, "zh", ALIEN, 0.5)
-    assert answered < 0.05 and open_ > 0.6
-    assert other_language.place(answered) is None and other_language.place(open_) == 0
-    assert other_language.place(0.3) == 1
+    for language in other_language.WEIGHTS:
+        chances = [chance(language, lead, lead / 4, 0.6, 0.5) for lead in (0.3, 0.1, 0.0, -0.1)]
+        assert chances == sorted(chances)
+        assert chances[0] < 0.03 and chances[-1] > 0.6
 
 
 @pytest.mark.parametrize(
-    ("language", "alien", "share"),
-    [
-        ("de", ALIEN, 0.5),
-        ("zh", ~ALIEN | True, 0.5),
-        ("zh", ALIEN & False, 0.5),
-        ("zh", ALIEN, 0.0),
-        ("zh", ALIEN, 1.0),
-    ],
+    ("language", "own", "share"), [("de", 0.6, 0.5), ("zh", 0.6, 0.0), ("zh", 0.6, 1.0), ("zh", float("nan"), 0.5)]
 )
-def test_what_cannot_be_told_changes_nothing(language: str, alien: np.ndarray, share: float) -> None:
-    assert other_language.chance(pool([0.5, 0.5], [0.8, 0.8, 0.9, 0.9]), LANGUAGES, language, alien, share) == 0.0
+def test_what_cannot_be_told_changes_nothing(language: str, own: float, share: float) -> None:
+    assert chance(language, -0.2, -0.1, own, share) == 0.0
 
 
 def test_a_page_or_two_in_another_language_hardly_hold_the_answer() -> None:
-    near = pool([0.52, 0.5], [0.88, 0.87, 0.84, 0.8])
-    chances = [other_language.chance(near, LANGUAGES, "zh", ALIEN, share) for share in (0.5, 0.1, 0.002)]
+    chances = [chance("zh", -0.05, 0.0, 0.6, share) for share in (0.5, 0.1, 0.0005)]
     assert chances == sorted(chances, reverse=True)
-    assert chances[0] > other_language.FIRST and other_language.place(chances[2]) is None
+    assert chances[0] > 0.6 and chances[2] < 0.03
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "order"),
+    [
+        (0.9, [4, 0, 5, 1, 6, 2, 3]),
+        (0.3, [0, 4, 1, 5, 2, 3, 6]),
+        (0.05, [0, 1, 4, 2, 3, 5, 6]),
+        (0.0, [0, 1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_the_chance_says_whose_turn_it_is(elsewhere: float, order: list[int]) -> None:
+    scores = np.array([9, 8, 7, 6, 5, 4, 3], np.float32)
+    foreign = np.array([0, 0, 0, 0, 1, 1, 1], bool)
+    found = merged(scores, foreign, elsewhere)
+    assert np.argsort(-found).tolist() == order
+    assert sorted(found) == sorted(scores)  # dealt out anew, none made up
+
+
+def test_a_side_that_runs_out_leaves_its_turns_to_the_other() -> None:
+    found = merged(np.array([3, 2, 1], np.float32), np.array([False, False, True]), 0.9)
+    assert np.argsort(-found).tolist() == [2, 0, 1]
 
 
 class Interpreter(WordEmbedder):
@@ -101,11 +103,14 @@ def test_the_best_passage_of_the_other_language_comes_up_when_its_own_says_littl
         ),
         document("宿舍.md", "宿舍押金"),
         document("食堂.md", "食堂午饭十元。"),
+        document("班车.md", "班车每天早上七点半从东门开出。"),
+        document("门卫.md", "门卫室在北门。"),
     )
-    retriever = HybridRetriever(collection, fields, settings)
+    reranking = SignalReranking(LateInteraction(CODER, Interpreter))
+    retriever = HybridRetriever(collection, fields, settings, reranking=reranking)
     known = retriever.search(SearchRequest("What is the deposit for a dormitory in summer?")).hits
-    assert known[0].path == "dormitory.md" and "other language" not in known[0].stages
+    assert known[0].path == "dormitory.md"
     open_ = retriever.search(SearchRequest("Who returns the deposit of a dormitory?", filter="path!=dormitory.md")).hits
     lifted = next(h for h in open_ if h.path == "宿舍.md")
-    assert lifted.rank <= 2 and lifted.stages["other language"].score >= other_language.SECOND
+    assert lifted.rank <= 2 and lifted.stages["other language"].score > 0.1
     assert [h.score for h in open_] == sorted((h.score for h in open_), reverse=True)
