@@ -7,6 +7,7 @@ with their neighbours, instead of being stuffed in whole.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,17 @@ MEANING = 0.25  # for a deviation of a sentence's nearness to the question above
 COMPARED = 40  # sentences whose nearness is looked up, best first by their words
 CORE = 2  # sentences that an earlier prompt must hold to be shown again
 RIGHT_KIND = 0.1  # for a sentence with the kind of fact that is asked for (a figure, a date, a name)
+
+# Sections that say what held once, and questions that may ask for it.
+_HISTORY = re.compile(
+    r"历史(?:规定|版本|记录|沿革)|修订(?:记录|历史)|变更记录|旧(?:版|规定)|(?:change|version|revision) history|superseded|(?:previous|former|earlier|old) "
+    r"(?:rules?|versions?|editions?|polic|terms|prices)",
+    re.IGNORECASE,
+)
+_ASKS_FOR_HISTORY = re.compile(
+    r"历史|以前|之前|过去|原来|原先|旧|曾|当时|当初|去年|修订|变更|(?:19|20)\d\d|\b(?:previous|former|histor|earlier|before|until|used to|was|were|did|old|change|last year)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +66,22 @@ def source_budget(model_bytes: int, threads: int, wide_vectors: bool) -> int:
 
 def select(question: str, hits: Sequence[Hit], budget: int, relevance: Relevance | None = None) -> Context:
     """The best sentences of the best hits, in the order of hits and text, in at most `budget` tokens (at least one sentence)."""
-    chosen = _worth_reading(hits)
+    chosen = _worth_reading(question, hits)
     if not chosen:
         return Context((), (), 0)
     spans = [sentence_spans(h.chunk.text) or [(0, len(h.chunk.text))] for h in chosen]
     costs = [[estimate_tokens(h.chunk.text[a:b]) for a, b in of] for h, of in zip(chosen, spans, strict=True)]
+    companions = [_companions(h.chunk.text, of) for h, of in zip(chosen, spans, strict=True)]
     headings = [estimate_tokens(_heading(h)) + 4 for h in chosen]
     order = _best_first(question, chosen, spans, relevance)
     taken: dict[int, list[int]] = {}
     left = budget
     for hit, sentence in order:
-        cost = costs[hit][sentence] + (0 if hit in taken else headings[hit])
-        if cost <= left or not taken:
-            taken.setdefault(hit, []).append(sentence)
+        shown = taken.get(hit, [])
+        group = [i for i in (sentence, *companions[hit][sentence]) if i not in shown]
+        cost = sum(costs[hit][i] for i in group) + (0 if hit in taken else headings[hit])
+        if group and (cost <= left or not taken):
+            taken[hit] = shown + group
             left -= cost
     kept = sorted(taken)
     sources = tuple(
@@ -135,8 +150,23 @@ def _weak(term: str) -> bool:
     return term.isascii() and len(term) <= 3 and term.isalpha()
 
 
-def _worth_reading(hits: Sequence[Hit]) -> list[Hit]:
-    """The first hits, without repeats of the same text."""
+def _companions(text: str, spans: Sequence[Span]) -> list[tuple[int, ...]]:
+    """For each sentence those that it says nothing without: the head of its table, the answer to the question that it asks."""
+    out: list[tuple[int, ...]] = []
+    head: int | None = None
+    for i, (a, b) in enumerate(spans):
+        if text[a] == "|":
+            if not i or text[spans[i - 1][0]] != "|":
+                head = i if "| --" in text[a:b] else None  # the line of dashes belongs to the row before
+            out.append((head,) if head is not None and head != i else ())
+        else:
+            answered = text[a:b].endswith(("?", "？")) and i + 1 < len(spans)
+            out.append((i + 1,) if answered else ())
+    return out
+
+
+def _worth_reading(question: str, hits: Sequence[Hit]) -> list[Hit]:
+    """The first hits, without repeats of the same text; sections on what held once come last, unless they are asked for."""
     seen: set[str] = set()
     found: list[Hit] = []
     for hit in hits:
@@ -144,7 +174,10 @@ def _worth_reading(hits: Sequence[Hit]) -> list[Hit]:
         if key and key not in seen:
             seen.add(key)
             found.append(hit)
-    return found[:MAX_SOURCES]
+    found = found[:MAX_SOURCES]
+    if _ASKS_FOR_HISTORY.search(question):
+        return found
+    return sorted(found, key=lambda h: _HISTORY.search(h.chunk.context) is not None)
 
 
 def _heading(hit: Hit) -> str:
@@ -160,7 +193,8 @@ def _joined(text: str, spans: Sequence[Span], chosen: Sequence[int]) -> str:
         a, b = spans[i]
         if position:
             previous = spans[chosen[position - 1]]
-            gap = text[previous[1] : a] if chosen[position - 1] == i - 1 else " … "
+            rows = text[previous[0]] == text[a] == "|"
+            gap = text[previous[1] : a] if chosen[position - 1] == i - 1 else "\n" if rows else " … "
             out += "\n" if "\n" in gap else " " if gap.isspace() else gap
         out += text[a:b]
     return out

@@ -62,19 +62,19 @@ class SignalReranking:
     notes: tuple[str, ...] = ()
 
     def __init__(self, late: LateInteraction | None = None) -> None:
-        self._late = late
+        self.late = late
 
     def scores(self, query: Query, head: Head) -> Rescored | None:
         if len(head.chunks) <= 2:
             return None  # no spread to learn from
         foreign = np.array([c.language != query.language for c in head.chunks])
-        if self._late is None:
+        if self.late is None:
             return Rescored(rescored(head, query.language))
         # Codes that are not stored are made on the spot, which takes seconds: only where little can be told without.
         affordable = None not in head.codes or 2 * foreign.sum() > len(foreign)
         words: NDArray[np.float32] | None = None
         if affordable and (foreign.any() or self._weight(query)):
-            words = self._late.similarities(query.text, head.chunks, head.codes)
+            words = self.late.similarities(query.text, head.chunks, head.codes)
         if words is None or not foreign.any():
             return Rescored(self._within(query, head, words))
         own, other = np.flatnonzero(~foreign), np.flatnonzero(foreign)
@@ -84,7 +84,7 @@ class SignalReranking:
         # Fused scores say little here: BM25 finds names and numbers, and one vector blurs a translated question.
         fused = head.fused[other]
         scores[other] = on_scale_of(fused, standard(words[other]) + FUSED_ACROSS * standard(fused))
-        elsewhere = chance_elsewhere(query, head, words, foreign) if len(own) else 0.0
+        elsewhere = chance(query.language, *leads(head, words, foreign), head.foreign) if len(own) else 0.0
         return Rescored(merged(scores, foreign, elsewhere), elsewhere)
 
     def _within(self, query: Query, head: Head, words: NDArray[np.float32] | None) -> NDArray[np.float32]:
@@ -101,12 +101,16 @@ class SignalReranking:
         return long + (short - long) * shortness(query)
 
 
-def chance_elsewhere(query: Query, head: Head, words: NDArray[np.float32], foreign: NDArray[np.bool_]) -> float:
-    """The chance, 0..1, that the answer stands in another language than the question's; `words` are the similarities word by word."""
-    if np.isnan(head.across).all() or np.isnan(head.own[~foreign]).all() or np.isnan(head.across[foreign]).all():
-        return 0.0
-    leads = [float(np.nanmax(s[~foreign]) - np.nanmax(s[foreign])) for s in (words, head.across)]
-    return chance(query.language, leads[0], leads[1], float(np.nanmax(head.own[~foreign])), head.foreign)
+def leads(head: Head, words: NDArray[np.float32], foreign: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """What tells whether the answer stands in another language than the question's, as other_language.WEIGHTS has it, from the similarities
+    word by word; NaN where a field does not hold one of the sides."""
+
+    def best(column: NDArray[np.float32], side: NDArray[np.bool_]) -> float:
+        held = column[side & ~np.isnan(column)]
+        return float(held.max()) if len(held) else float("nan")
+
+    by_words, by_vectors = (best(column, ~foreign) - best(column, foreign) for column in (words, head.across))
+    return by_words, by_vectors, best(head.own, ~foreign)
 
 
 def shortness(query: Query) -> float:

@@ -41,6 +41,32 @@ def test_a_source_in_another_language_is_shown_although_no_word_matches() -> Non
     assert "480元" in read.sources[0].text
 
 
+def test_a_row_is_shown_with_the_head_of_its_table() -> None:
+    rows = "\n".join(f"| Part {i} | {i * 7} euro | {i} weeks |" for i in range(1, 40))
+    table = hit(
+        5,
+        f"The list of this year.\n| Part | Price | Delivery |\n| --- | --- | --- |\n{rows}\nPrices without tax.",
+        "Prices",
+    )
+    shown = select("What does Part 23 cost?", [table], 60).sources[0].text
+    assert shown.startswith("| Part | Price | Delivery |\n| --- | --- | --- |\n")
+    assert "\n| Part 23 | 161 euro | 23 weeks |" in shown
+    assert "Part 39" not in shown
+
+
+def test_a_question_in_a_text_is_shown_with_its_answer() -> None:
+    asked = "Q: May visitors enter the boiler house? A: Never without the shift leader."
+    shown = select("boiler house visitors", [hit(6, f"{FILLER} {asked} {FILLER}", "Questions")], 45).sources[0].text
+    assert "Never without the shift leader" in shown
+
+
+def test_what_held_once_comes_last_unless_it_is_asked_for() -> None:
+    old = hit(7, "The warranty was 18 months.", "Warranty > Previous rules")
+    new = hit(8, "The warranty is 24 months.", "Warranty > Terms")
+    assert [h.title for h in select("How long is the warranty?", [old, new], 200).hits] == [new.title, old.title]
+    assert select("How long was the warranty?", [old, new], 200).hits[0] == old
+
+
 def test_nothing_found_is_an_empty_context() -> None:
     assert select("x", [], 100).hits == ()
 
