@@ -86,14 +86,7 @@ class HybridRetriever:
         if request.why_not is not None:
             why_not = reason(request, request.why_not, snapshot, allowed, Search(fused, found, losses, hits))
         seconds = time.perf_counter() - started
-        return SearchResult(
-            hits,
-            snapshot.generation,
-            seconds,
-            queries[0].text,
-            why_not,
-            notes,
-        )
+        return SearchResult(hits, snapshot.generation, seconds, queries[0].text, why_not, notes)
 
     def _fused(self, snapshot: Snapshot, allowed: Allowed, query: Query, request: SearchRequest) -> Fused:
         vectors: Mapping[str, Vectors] = {}
