@@ -40,6 +40,7 @@ class Reranking(Protocol):
     """Scores the best candidates anew."""
 
     notes: tuple[str, ...]  # what the caller should know: "reranker X: no weights, the ranking is the fusion's"
+    each_language: bool  # whether it reads the best of the question's language beside the best of others
 
     def scores(self, query: Query, head: Head) -> Rescored | None:
         """New scores; None leaves the ranking as it is."""
@@ -50,6 +51,7 @@ class NoReranking:
     """Leaves the fusion's ranking as it is."""
 
     notes: tuple[str, ...] = ()
+    each_language = False
 
     def scores(self, query: Query, head: Head) -> Rescored | None:
         return None
@@ -63,6 +65,7 @@ class SignalReranking:
 
     def __init__(self, late: LateInteraction | None = None) -> None:
         self.late = late
+        self.each_language = late is not None
 
     def scores(self, query: Query, head: Head) -> Rescored | None:
         if len(head.chunks) <= 2:
@@ -121,6 +124,8 @@ def shortness(query: Query) -> float:
 
 class CrossEncoderReranking:
     """A cross-encoder by hub name or folder, loaded at the first question; without weights the fusion's ranking stays."""
+
+    each_language = False  # reads every language, and every candidate costs it a reading
 
     def __init__(self, name: str, load: Callable[[str], Any]) -> None:
         self.notes: tuple[str, ...] = ()

@@ -119,7 +119,7 @@ class HybridRetriever:
         best: dict[int, tuple[float, Fused, int]] = {}
         kept: set[int] = set()
         for f in fused:
-            each = f.best_of_each(CANDIDATES)
+            each = f.best_of_each(CANDIDATES) if self._reranking.each_language else []
             kept |= {int(f.pool.ids[at]) for at in each}
             for at in {*f.best(working), *each}:
                 score, chunk = float(f.scores[at]), int(f.pool.ids[at])
@@ -206,7 +206,7 @@ class HybridRetriever:
         self, found: list[Found], query: Query, snapshot: Snapshot, allowed: Allowed, foreign: float
     ) -> list[Found]:
         head = found[:CANDIDATES]
-        if foreign:  # the best of each side are ranked among themselves
+        if foreign and self._reranking.each_language:
             own, other = ([f for f in found if (f.chunk.language != query.language) == side] for side in (False, True))
             head = own[:CANDIDATES] + other[:CANDIDATES]
         rescored = self._reranking.scores(query, self.head(query, head, snapshot, allowed, foreign))

@@ -72,6 +72,7 @@ class Watching:
     """Leaves the ranking as it is and notes the features of a search."""
 
     notes: tuple[str, ...] = ()
+    each_language = True
 
     def __init__(self, late: LateInteraction) -> None:
         self.seen: tuple[str, tuple[float, float, float]] | None = None

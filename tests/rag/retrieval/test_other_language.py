@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from rag.retrieval import other_language
 from rag.retrieval.fields import Fields
 from rag.retrieval.late_interaction import LateInteraction
 from rag.retrieval.other_language import chance, merged
-from rag.retrieval.reranking import SignalReranking
+from rag.retrieval.reranking import CANDIDATES, CrossEncoderReranking, SignalReranking
 from rag.retrieval.retriever import HybridRetriever
 from rag.retrieval.token_codes import BITS, TokenCoder
 from rag.settings import Settings
@@ -40,9 +41,9 @@ def test_what_cannot_be_told_changes_nothing(language: str, own: float, share: f
 
 
 def test_a_page_or_two_in_another_language_hardly_hold_the_answer() -> None:
-    chances = [chance("zh", -0.05, 0.0, 0.6, share) for share in (0.5, 0.1, 0.0005)]
+    chances = [chance("zh", 0.0, 0.04, 0.52, share) for share in (0.5, 0.1, 0.002)]
     assert chances == sorted(chances, reverse=True)
-    assert chances[0] > 0.6 and chances[2] < 0.03
+    assert chances[0] > other_language.TURNS[0][0] and chances[2] < other_language.LIFTED
 
 
 @pytest.mark.parametrize(
@@ -109,8 +110,30 @@ def test_the_best_passage_of_the_other_language_comes_up_when_its_own_says_littl
     reranking = SignalReranking(LateInteraction(CODER, Interpreter))
     retriever = HybridRetriever(collection, fields, settings, reranking=reranking)
     known = retriever.search(SearchRequest("What is the deposit for a dormitory in summer?")).hits
-    assert known[0].path == "dormitory.md"
+    assert known[0].path == "dormitory.md" and "other language" not in known[0].stages
     open_ = retriever.search(SearchRequest("Who returns the deposit of a dormitory?", filter="path!=dormitory.md")).hits
     lifted = next(h for h in open_ if h.path == "宿舍.md")
-    assert lifted.rank <= 2 and lifted.stages["other language"].score > 0.1
+    assert lifted.rank <= 2 and lifted.stages["other language"].score >= other_language.TURNS[1][0]
     assert [h.score for h in open_] == sorted((h.score for h in open_), reverse=True)
+
+
+def test_a_cross_encoder_reads_twenty_candidates_in_whatever_languages(
+    two_fields: tuple[Collection, Fields], settings: Settings
+) -> None:
+    collection, fields = two_fields
+    store(
+        collection,
+        fields,
+        *(document(f"{n}.md", f"The deposit for the dormitory of house number {n}.") for n in range(25)),
+        *(document(f"{n}号.md", f"{n}号宿舍押金") for n in range(25)),
+    )
+    read: list[int] = []
+
+    class Counting:
+        def score(self, question: str, texts: Sequence[str]) -> np.ndarray:
+            read.append(len(texts))
+            return np.zeros(len(texts), np.float32)
+
+    cross = CrossEncoderReranking("toy", lambda name: Counting())
+    HybridRetriever(collection, fields, settings, reranking=cross).search(SearchRequest("dormitory deposit"))
+    assert read == [CANDIDATES]
