@@ -22,7 +22,9 @@ from rag.generation.prompting import REFUSALS, build, doubting, fit_history, pre
 from rag.generation.quoting import gives_what_is_asked
 from rag.generation.refusal import Signals, confidence_of, question_aim, question_coverage, threshold_of
 from rag.generation.relevance import UNDECIDED, Relevance
+from rag.generation.translation import searched
 from rag.protocols import Generator, Retriever
+from rag.retrieval.rewriting import parts
 from rag.settings import Settings
 from rag.types import (
     Answer,
@@ -52,6 +54,7 @@ class _Turn:
 
     request: AskRequest
     asked: str  # the question as it was searched for, follow-ups completed
+    translated: Mapping[str, str]  # language -> the same in that language, where it was searched in it
     result: SearchResult
     read: reading.Context
     timings: Timings
@@ -61,6 +64,10 @@ class _Turn:
     @property
     def hits(self) -> tuple[Hit, ...]:
         return self.read.hits
+
+    def asked_of(self, hit: Hit) -> str:
+        """The question in the language of the hit, as far as there is one."""
+        return self.translated.get(hit.chunk.language, self.asked)
 
 
 class GroundedAnswerer:
@@ -91,10 +98,11 @@ class GroundedAnswerer:
         """See rag.protocols.Answerer."""
         started = monotonic()
         self._warm(request.search.question)
-        result = self._retriever.search(request.search)
+        result, translated = searched(request.search, self._retriever, self._generator, cancel)
         timings = Timings(retrieve=monotonic() - started)
         asked = result.query or request.search.question
-        turn = _Turn(request, asked, result, self._read(asked, result.hits), timings, started)
+        read = self._read(request, asked, translated, result.hits)
+        turn = _Turn(request, asked, translated, result, read, timings, started)
         yield SourcesFound(turn.hits, result.generation)
         if not turn.hits:
             yield AnswerDone(self._abstained(turn, None))
@@ -123,10 +131,13 @@ class GroundedAnswerer:
             self._read_ahead(request.search.question, done)
         yield AnswerDone(done)
 
-    def _read(self, asked: str, hits: Sequence[Hit]) -> reading.Context:
+    def _read(
+        self, request: AskRequest, asked: str, translated: Mapping[str, str], hits: Sequence[Hit]
+    ) -> reading.Context:
         """What the model is shown: chosen for the question, and where it costs nothing, as an earlier prompt began."""
         budget = self._budget()
-        read = reading.select(asked, hits, budget, self._relevance)
+        several = _several(request)
+        read = reading.select(asked, hits, budget, self._relevance, several=several, translated=translated)
         memory = self._generator.memory if isinstance(self._generator, Remembers) else None
         if memory is not None and read.hits:
             read = memory.reuse(read, hits, budget)
@@ -146,7 +157,15 @@ class GroundedAnswerer:
             if history:
                 history = ()
             else:
-                read = reading.select(turn.asked, read.hits, max(read.tokens // 2, 60), self._relevance)
+                less = max(read.tokens // 2, 60)
+                read = reading.select(
+                    turn.asked,
+                    read.hits,
+                    less,
+                    self._relevance,
+                    several=_several(request),
+                    translated=turn.translated,
+                )
             messages = build(question, read.sources, history)
         if self._generator.count_tokens(messages) + longest > self._generator.context_length:
             raise PromptTooLong(
@@ -235,9 +254,9 @@ class GroundedAnswerer:
         """How sure the answer is, 0..1."""
         quoted = [(turn.hits[n - 1], span) for n, span in checked.quotes.items()]
         signals = Signals(
-            aim=max((question_aim(turn.asked, hit, span) for hit, span in quoted), default=0.0),
-            near=self._nearness(turn.asked, quoted),
-            coverage=question_coverage(turn.asked, turn.hits),
+            aim=max((question_aim(turn.asked_of(hit), hit, span) for hit, span in quoted), default=0.0),
+            near=self._nearness(turn, quoted),
+            coverage=max(question_coverage(q, turn.hits) for q in (turn.asked, *turn.translated.values())),
             supported=checked.share("supported"),
             partly=checked.share("partly"),
             kind=float(gives_what_is_asked(without_citations(checked.text), turn.asked)),
@@ -247,10 +266,10 @@ class GroundedAnswerer:
             self._on_signals(signals)
         return confidence_of(signals, self._calibration())
 
-    def _nearness(self, asked: str, quoted: Sequence[tuple[Hit, Span]]) -> float:
+    def _nearness(self, turn: _Turn, quoted: Sequence[tuple[Hit, Span]]) -> float:
         if self._relevance is None:
             return UNDECIDED
-        near = (self._relevance.nearness(asked, hit, hit.chunk.text[slice(*span)]) for hit, span in quoted)
+        near = (self._relevance.nearness(turn.asked_of(hit), hit, hit.chunk.text[slice(*span)]) for hit, span in quoted)
         return max(near, default=0.0)
 
     def _doubt(self, turn: _Turn, cancel: Event | None) -> float:
@@ -299,6 +318,10 @@ class GroundedAnswerer:
     def _calibration(self) -> Mapping[str, Any] | None:
         stored = self._collection.get_setting("calibration")
         return stored if isinstance(stored, Mapping) else None
+
+
+def _several(request: AskRequest) -> bool:
+    return len(parts(request.search.question)) > 1
 
 
 def answer(answerer: Any, request: AskRequest, cancel: Event | None = None) -> Answer:

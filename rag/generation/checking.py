@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,8 @@ from rag.generation.refusal import question_aim
 from rag.generation.sentences import sentence_spans
 from rag.index.tokenization import fold
 from rag.types import Hit, Sentence, Span, Verdict
+
+_YES_OR_NO = re.compile(r"\W*(?:yes|no|是的?|不是|否|可以|不可以|不行|能|不能|会|不会|不|有|没有)\W*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,20 @@ class Checked:
 
 
 def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
-    """The model's answer, a bare number with its unit; the sentence of a source where the model gave no words of its own; None for a
-    refusal."""
+    """The model's answer, a bare number with its unit, a bare yes or no with the sentence it rests on; the sentence of a source where
+    the model gave no words of its own; None for a refusal."""
+    text = "\n".join(
+        dict.fromkeys(text.splitlines())
+    )  # asked for several things, small models say one line again and again
     bare = without_citations(text)
+    named = next((n for n in cited_numbers(text) if n <= len(hits)), None)
     if cited_numbers(text) and not any(c.isalnum() for c in bare):
-        named = next((n for n in cited_numbers(text) if n <= len(hits)), None)
         quote = best_quote(question, hits, only=named)
         return f"{quote.text} [{quote.n}]" if quote else None
+    if _YES_OR_NO.fullmatch(bare):
+        quote = best_quote(question, hits, only=named)
+        mark = "：" if prompt_language(question) == "zh" else ": "
+        return f"{bare.strip(' .。')}{mark}{quote.text} [{quote.n}]" if quote else text
     if is_refusal(bare):
         return None
     if says_nothing_new(bare, question):

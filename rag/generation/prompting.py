@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.generation.output_safety import strip_invisible
+from rag.retrieval.rewriting import parts as parts_of
 from rag.types import Message
 
 # Neither an example nor a word for "not found": a model of 1.5 billion parameters copies the example ("two years") where it is at a loss,
@@ -30,12 +31,17 @@ _WORDS = {
     "en": ("Sources:", "Conversation so far:", "User", "Assistant", "Question:", "Short answer:"),
     "zh": ("资料：", "此前的对话：", "用户", "助手", "问题：", "简短回答："),
 }
+# In place of "Short answer:" where several things are asked for: small models answer the first one and stop.
+_EACH = {"en": "Short answer to each part of the question:", "zh": "逐一简短回答问题的每个部分："}
 REFUSALS = {"en": "NOT FOUND", "zh": "未找到"}
 # In place of the last words: what the model is asked when only its doubt is of interest.
 _DOUBT = {
     "en": "If no source answers this, reply NOT FOUND. Otherwise the short answer:",
     "zh": "如果没有资料能回答，只写：未找到。否则写简短回答：",
 }
+# A system message of its own: after that of the answers, small models answer the question instead of translating it.
+_TRANSLATOR = "You translate questions. Reply with the translation only; keep product names, codes and numbers."
+_TRANSLATE = {"en": "Translate into English: {question}", "zh": "Translate into Chinese: {question}"}
 # How models say it when they do not keep to the word.
 _REFUSAL = re.compile(
     r"^\W*(?:not found\b|未找到|没有找到|找不到|no answer\b|(?:the )?(?:provided |given )?(?:sources?|documents?|text|information|context)\b.{0,40}"
@@ -72,6 +78,8 @@ def build(question: str, sources: Sequence[PromptSource], history: Sequence[Mess
         names = {"user": user_word, "assistant": assistant_word}
         turns = [f"{names[m.role]}: {disarmed(m.content)}" for m in history if m.role in names]
         parts.append(talk_word + "\n" + "\n".join(turns))
+    if len(parts_of(question)) > 1:
+        answer_word = _EACH[language]
     parts.append(f"{question_word} {disarmed(question)}\n{answer_word}")
     return [Message("system", SYSTEM[language]), Message("user", "\n\n".join(parts))]
 
@@ -82,6 +90,14 @@ def doubting(messages: Sequence[Message], question: str) -> list[Message]:
     *before, last = messages
     asked = last.content.rpartition("\n")[0]
     return [*before, Message(last.role, f"{asked}\n{_DOUBT[prompt_language(question)]}")]
+
+
+def asks_for_translation(question: str, language: str) -> list[Message] | None:
+    """What the model is asked for the question in another language; None for languages that it is not asked for."""
+    request = _TRANSLATE.get(language)
+    if request is None:
+        return None
+    return [Message("system", _TRANSLATOR), Message("user", request.format(question=disarmed(question)))]
 
 
 def prefix(question: str) -> list[Message]:

@@ -9,10 +9,14 @@ common one, and which of them is nearer tells best where the answer stands (docs
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 # Language of the question -> weights of (lead of its own language's best passage over the best other one, by words; the same lead by vectors in
 # the field of all languages; cosine of the best passage in the field of its own language) and bias. A logistic regression over the questions of
@@ -28,6 +32,7 @@ TURNS: tuple[tuple[float, tuple[int, ...]], ...] = (
     (0.03, (0, 0, 1)),
 )
 LIFTED = TURNS[-1][0]  # the least chance that brings anything up
+LIKELY = TURNS[-2][0]  # the least one that makes what it brings up worth reading beside the question's own language
 
 
 def chance(language: str, by_words: float, by_vectors: float, own: float, share: float) -> float:
@@ -47,19 +52,23 @@ def chance(language: str, by_words: float, by_vectors: float, own: float, share:
 def merged(scores: NDArray[np.float32], foreign: NDArray[np.bool_], elsewhere: float) -> NDArray[np.float32]:
     """(n,) the same scores, dealt out anew so that the passages stand in each other's list as the chance `elsewhere` says; after the
     first places, and where that chance is small, the scores decide."""
-    turns = next((turns for least, turns in TURNS if elsewhere >= least), ())
-    order = list(_dealt(scores, foreign, turns))
+    ranked = [int(i) for i in np.argsort(-scores, kind="stable")]
+    own, other = ([i for i in ranked if foreign[i] == side] for side in (False, True))
+    first, _, _ = _first_places(own, other, elsewhere)
+    order = first + [i for i in ranked if i not in first]
     out = np.empty_like(scores)
     out[order] = np.sort(scores)[::-1]
     return out
 
 
-def _dealt(scores: NDArray[np.float32], foreign: NDArray[np.bool_], turns: tuple[int, ...]) -> Iterator[int]:
-    """The positions in their new order."""
-    order = np.argsort(-scores, kind="stable")
-    waiting = [[int(i) for i in order if foreign[i] == other] for other in (False, True)]
-    for turn in turns:
-        if waiting[turn]:
-            yield waiting[turn].pop(0)
-    left = set(waiting[0] + waiting[1])
-    yield from (int(i) for i in order if int(i) in left)
+def dealt(own: Sequence[T], other: Sequence[T], elsewhere: float) -> list[T]:
+    """Two ranked lists as one: the first places as the chance `elsewhere` says, then in turns."""
+    first, own, other = _first_places(own, other, elsewhere)
+    return first + [x for pair in zip_longest(own, other) for x in pair if x is not None]
+
+
+def _first_places(own: Sequence[T], other: Sequence[T], elsewhere: float) -> tuple[list[T], list[T], list[T]]:
+    """The first places, and what is left of the two lists."""
+    left = [list(own), list(other)]
+    turns = next((turns for least, turns in TURNS if elsewhere >= least), ())
+    return [left[turn].pop(0) for turn in turns if left[turn]], left[0], left[1]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How often a gold answer stands in what the model is shown, by the budget of tokens.
+"""How often a gold answer stands in what the model is shown, and in how many tokens, by the budget.
 
     python tests/bench/context_bench.py [--data ../shared/data] [--n 120]
 
@@ -12,7 +12,9 @@ import argparse
 import gzip
 import json
 import random
+from collections import defaultdict
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 from rank_bm25 import BM25Okapi
@@ -20,6 +22,8 @@ from rank_bm25 import BM25Okapi
 from rag.generation.context import select
 from rag.index.tokenization import tokenize
 from rag.types import Chunk, Hit
+
+BUDGETS = (210, 420, 900)
 
 
 def read(file: Path) -> list[dict[str, Any]]:
@@ -40,15 +44,20 @@ def main() -> None:
         corpus, queries = (read(args.data / name / f) for f in ("corpus.jsonl", "queries.jsonl"))
         index = BM25Okapi([tokenize(f"{d['title']} {d['text']}") for d in corpus])
         random.Random(args.seed).shuffle(queries)
-        shown = dict.fromkeys((150, 180, 240, 450, 900), 0)
+        shown: dict[str, list[tuple[bool, int]]] = defaultdict(list)
         for q in queries[: args.n]:
             scores = index.get_scores(tokenize(q["query"]))
             best = sorted(range(len(corpus)), key=lambda i: -scores[i])[:6]
             hits = [_hit(rank, corpus[i]) for rank, i in enumerate(best, 1)]
-            for budget in shown:
-                sources = select(q["query"], hits, budget).sources
-                shown[budget] += any(a in s.text for a in q["answers"] for s in sources)
-        print(json.dumps({"set": name, "n": args.n} | {f"{b} tokens": round(v / args.n, 3) for b, v in shown.items()}))
+            for budget in BUDGETS:
+                for way, filled in (("what stands out", False), ("filled", True)):
+                    context = select(q["query"], hits, budget, several=filled)
+                    found = any(a in s.text for a in q["answers"] for s in context.sources)
+                    shown[f"{budget} tokens, {way}"].append((found, context.tokens))
+        for way, rows in shown.items():
+            right, tokens = zip(*rows, strict=True)
+            line = {"set": name, "n": len(rows), "budget": way, "shown": round(sum(right) / len(rows), 3)}
+            print(json.dumps(line | {"median tokens": int(median(tokens)), "mean tokens": round(mean(tokens))}))
 
 
 def _hit(rank: int, d: dict[str, Any]) -> Hit:

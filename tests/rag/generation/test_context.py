@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rag.generation.context import select, source_budget, whole
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.token_estimate import estimate_tokens
+from rag.retrieval.other_language import LIKELY
+from rag.types import StageScore
 
 from .sample import HITS, LEAVE, TRAVEL, hit
 
@@ -25,6 +29,28 @@ def test_the_budget_is_kept() -> None:
     for budget in (80, 150, 400):
         read = select("gate code", [LONG, *HITS], budget)
         assert sum(estimate_tokens(s.text) for s in read.sources) <= budget
+
+
+def test_what_stands_out_is_enough_unless_several_things_are_asked_for() -> None:
+    question = "What is the gate code of the east car park?"
+    plain = select(question, [LONG], 300)
+    assert "7714-K" in plain.sources[0].text and plain.tokens < 100
+    assert select(question, [LONG], 300, several=True).tokens > 250
+    assert select(question, [LONG], 1200).tokens > plain.tokens  # who reads more in the same time is shown more
+
+
+def test_the_whole_budget_is_used_where_the_answer_is_likely_in_another_language() -> None:
+    filler = "".join(f"第{n}条说的是货架和纸箱。" for n in range(40))
+    chinese = hit(9, f"{filler}东停车场的门禁码是7714-K。{filler}", "停车场")
+    question = "What is the gate code 7714-K for?"
+
+    def shown(chance: float) -> int:
+        of = replace(
+            chinese, chunk=replace(chinese.chunk, language="zh"), stages={"other language": StageScore(1, chance)}
+        )
+        return select(question, [of], 300).tokens
+
+    assert shown(LIKELY) > 250 > shown(LIKELY / 2)
 
 
 def test_one_sentence_is_shown_even_when_it_is_longer_than_the_budget() -> None:
@@ -72,8 +98,8 @@ def test_nothing_found_is_an_empty_context() -> None:
 
 
 def test_the_budget_follows_model_and_machine() -> None:
-    assert source_budget(1_117_320_768, 2, True) == 210
-    assert source_budget(1_117_320_768, 2, False) == 180
+    assert source_budget(1_117_320_768, 2, True) == 421
+    assert source_budget(1_117_320_768, 2, False) == 360
     assert source_budget(491_400_064, 2, True) > 2 * source_budget(1_117_320_768, 2, True)
     assert source_budget(1_117_320_768, 64, True) == 900
 
