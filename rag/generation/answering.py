@@ -6,19 +6,21 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
-from rag.errors import GeneratorFailed, PromptTooLong, RagError
+from rag.errors import GeneratorFailed, RagError
 from rag.generation import context as reading
 from rag.generation.abstaining import abstention
+from rag.generation.asking import fitted, generated
 from rag.generation.capabilities import HasSettings, KnowsItsSpeed, ReadsAhead, Remembers, Warms, Weighs
 from rag.generation.checking import Checked, check_json, check_text, said
 from rag.generation.citations import cited_numbers, resolve, without_citations
 from rag.generation.drafting import Draft, drafted
 from rag.generation.evidence import Similarity
-from rag.generation.prompting import REFUSALS, build, doubting, fit_history, prefix, prompt_language
+from rag.generation.prompting import REFUSALS, build, doubting, prefix, prompt_language
 from rag.generation.quoting import gives_what_is_asked
 from rag.generation.refusal import Signals, confidence_of, question_aim, question_coverage, threshold_of
 from rag.generation.relevance import UNDECIDED, Relevance
@@ -43,7 +45,6 @@ from rag.types import (
 
 log = logging.getLogger("ragbase.answering")
 
-HISTORY_TOKENS = 300
 READ_AHEAD_TOKENS = 400
 DEFAULT_SOURCE_TOKENS = 900  # for servers, whose speed is not known
 
@@ -54,11 +55,12 @@ class _Turn:
 
     request: AskRequest
     asked: str  # the question as it was searched for, follow-ups completed
+    several: bool  # things asked for
     translated: Mapping[str, str]  # language -> the same in that language, where it was searched in it
     result: SearchResult
-    read: reading.Context
     timings: Timings
     started: float
+    read: reading.Context = reading.NOTHING
     messages: Sequence[Message] = ()  # that the model was asked
 
     @property
@@ -101,22 +103,16 @@ class GroundedAnswerer:
         result, translated = searched(request.search, self._retriever, self._generator, cancel)
         timings = Timings(retrieve=monotonic() - started)
         asked = result.query or request.search.question
-        read = self._read(request, asked, translated, result.hits)
-        turn = _Turn(request, asked, translated, result, read, timings, started)
+        several = len(parts(request.search.question)) > 1
+        turn = _Turn(request, asked, several, translated, result, timings, started)
+        turn = replace(turn, read=self._read(turn))
         yield SourcesFound(turn.hits, result.generation)
         if not turn.hits:
             yield AnswerDone(self._abstained(turn, None))
             return
         draft = Draft(started)
-        messages, longest = self._prompt(turn)
-        events = self._generator.stream(
-            messages,
-            max_tokens=longest,
-            temperature=request.temperature,
-            seed=request.seed,
-            schema=request.schema,
-            cancel=cancel,
-        )
+        prompt = fitted(request, turn.read, self._settings.answer_tokens, self._generator, partial(self._cut, turn))
+        events = generated(request, prompt, self._generator, cancel)
         with closing(events):  # type: ignore[type-var]
             yield from drafted(events, draft, request, turn.hits)
         timings = replace(
@@ -126,52 +122,25 @@ class GroundedAnswerer:
             cached_tokens=draft.end.cached_tokens,
             answer_tokens=draft.end.answer_tokens,
         )
-        done = self._finish(replace(turn, timings=timings, messages=messages), draft, cancel)
+        done = self._finish(replace(turn, timings=timings, messages=prompt.messages), draft, cancel)
         if done.status == "answered" and done.finish_reason != "cancelled":
             self._read_ahead(request.search.question, done)
         yield AnswerDone(done)
 
-    def _read(
-        self, request: AskRequest, asked: str, translated: Mapping[str, str], hits: Sequence[Hit]
-    ) -> reading.Context:
+    def _read(self, turn: _Turn) -> reading.Context:
         """What the model is shown: chosen for the question, and where it costs nothing, as an earlier prompt began."""
-        budget = self._budget()
-        several = _several(request)
-        read = reading.select(asked, hits, budget, self._relevance, several=several, translated=translated)
+        hits, budget = turn.result.hits, self._budget()
+        read = self._cut(turn, hits, budget)
         memory = self._generator.memory if isinstance(self._generator, Remembers) else None
         if memory is not None and read.hits:
             read = memory.reuse(read, hits, budget)
             memory.remember(read)
         return read
 
-    def _prompt(self, turn: _Turn) -> tuple[list[Message], int]:
-        """Messages that fit the context, and how many tokens the answer may have."""
-        read, request = turn.read, turn.request
-        longest = min(request.max_tokens or self._settings.answer_tokens, self._generator.context_length // 2)
-        history = fit_history(request.search.history, HISTORY_TOKENS)
-        question = request.search.question
-        messages = build(question, read.sources, history)
-        for _ in range(7):
-            if self._generator.count_tokens(messages) + longest <= self._generator.context_length:
-                return messages, longest
-            if history:
-                history = ()
-            else:
-                less = max(read.tokens // 2, 60)
-                read = reading.select(
-                    turn.asked,
-                    read.hits,
-                    less,
-                    self._relevance,
-                    several=_several(request),
-                    translated=turn.translated,
-                )
-            messages = build(question, read.sources, history)
-        if self._generator.count_tokens(messages) + longest > self._generator.context_length:
-            raise PromptTooLong(
-                f"{self._generator.name}: question and sources do not fit {self._generator.context_length} tokens; ask a shorter question"
-            )
-        return messages, longest
+    def _cut(self, turn: _Turn, hits: Sequence[Hit], budget: int) -> reading.Context:
+        return reading.select(
+            turn.asked, hits, budget, self._relevance, several=turn.several, translated=turn.translated
+        )
 
     def _finish(self, turn: _Turn, draft: Draft, cancel: Event | None) -> Answer:
         """The draft checked: an answer, or a refusal."""
@@ -318,10 +287,6 @@ class GroundedAnswerer:
     def _calibration(self) -> Mapping[str, Any] | None:
         stored = self._collection.get_setting("calibration")
         return stored if isinstance(stored, Mapping) else None
-
-
-def _several(request: AskRequest) -> bool:
-    return len(parts(request.search.question)) > 1
 
 
 def answer(answerer: Any, request: AskRequest, cancel: Event | None = None) -> Answer:

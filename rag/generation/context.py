@@ -61,6 +61,9 @@ class Context:
     ] = ()  # document and text of the best sentences: what the question cannot do without
 
 
+NOTHING = Context((), (), 0)
+
+
 def source_budget(model_bytes: int, threads: int, wide_vectors: bool) -> int:
     """The most tokens of sources for a model of this size on this many cores (`wide_vectors`: AVX512): about 6 s of reading, which
     a question of one part seldom takes.
@@ -88,7 +91,7 @@ def select(
     """
     chosen = _worth_reading(question, hits)
     if not chosen:
-        return Context((), (), 0)
+        return NOTHING
     spans = [sentence_spans(h.chunk.text) or [(0, len(h.chunk.text))] for h in chosen]
     costs = [[estimate_tokens(h.chunk.text[a:b]) for a, b in of] for h, of in zip(chosen, spans, strict=True)]
     companions = [_companions(h.chunk.text, of) for h, of in zip(chosen, spans, strict=True)]

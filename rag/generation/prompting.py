@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.generation.output_safety import strip_invisible
-from rag.retrieval.rewriting import parts as parts_of
 from rag.types import Message
 
 # Neither an example nor a word for "not found": a model of 1.5 billion parameters copies the example ("two years") where it is at a loss,
@@ -31,8 +30,6 @@ _WORDS = {
     "en": ("Sources:", "Conversation so far:", "User", "Assistant", "Question:", "Short answer:"),
     "zh": ("资料：", "此前的对话：", "用户", "助手", "问题：", "简短回答："),
 }
-# In place of "Short answer:" where several things are asked for: small models answer the first one and stop.
-_EACH = {"en": "Short answer to each part of the question:", "zh": "逐一简短回答问题的每个部分："}
 REFUSALS = {"en": "NOT FOUND", "zh": "未找到"}
 # In place of the last words: what the model is asked when only its doubt is of interest.
 _DOUBT = {
@@ -78,8 +75,6 @@ def build(question: str, sources: Sequence[PromptSource], history: Sequence[Mess
         names = {"user": user_word, "assistant": assistant_word}
         turns = [f"{names[m.role]}: {disarmed(m.content)}" for m in history if m.role in names]
         parts.append(talk_word + "\n" + "\n".join(turns))
-    if len(parts_of(question)) > 1:
-        answer_word = _EACH[language]
     parts.append(f"{question_word} {disarmed(question)}\n{answer_word}")
     return [Message("system", SYSTEM[language]), Message("user", "\n\n".join(parts))]
 

@@ -89,13 +89,6 @@ def test_a_bare_yes_or_no_is_answered_with_the_sentence_it_rests_on(said: str, t
     assert ask("Are interns entitled to annual leave?", said).text == text
 
 
-def test_what_a_model_says_twice_is_said_once() -> None:
-    twice = ask(
-        "How many days do employees receive, and when do unused days expire?", "23 days [1]\n31 March [1]\n23 days [1]"
-    )
-    assert twice.text == "23 days [1]\n31 March [1]"
-
-
 def test_what_streams_is_safe_and_so_is_the_answer() -> None:
     events = list(answerer("23 days ![a](https://evil.example/?q=1) [1].").stream(AskRequest(SearchRequest(DAYS))))
     assert "evil" not in "".join(e.text for e in events if isinstance(e, TextDelta))

@@ -18,18 +18,6 @@ def test_the_prompt_begins_the_same_for_every_question_and_ends_with_the_questio
     )
 
 
-@pytest.mark.parametrize(
-    ("question", "words"),
-    [
-        ("How many days?", "Short answer:"),
-        ("How many days, and when do they expire?", "each part"),
-        ("年假有几天？什么时候作废？", "逐一"),
-    ],
-)
-def test_each_part_of_a_question_is_to_be_answered(question: str, words: str) -> None:
-    assert words in build(question, SOURCES)[-1].content.splitlines()[-1]
-
-
 def test_history_stands_between_sources_and_question() -> None:
     text = build("And in Porto?", SOURCES, [Message("user", "Oslo?"), Message("assistant", "2,150 kroner [2].")])[
         1
