@@ -14,7 +14,7 @@ from typing import Any
 from rag.errors import GeneratorFailed, RagError
 from rag.generation import context as reading
 from rag.generation.abstaining import abstention
-from rag.generation.asking import fitted, generated
+from rag.generation.asking import fitted
 from rag.generation.capabilities import HasSettings, KnowsItsSpeed, ReadsAhead, Remembers, Warms, Weighs
 from rag.generation.checking import Checked, check_json, check_text, said
 from rag.generation.citations import cited_numbers, resolve, without_citations
@@ -111,8 +111,17 @@ class GroundedAnswerer:
             yield AnswerDone(self._abstained(turn, None))
             return
         draft = Draft(started)
-        prompt = fitted(request, turn.read, self._settings.answer_tokens, self._generator, partial(self._cut, turn))
-        events = generated(request, prompt, self._generator, cancel)
+        messages, longest = fitted(
+            request, turn.read, self._settings.answer_tokens, self._generator, partial(self._cut, turn)
+        )
+        events = self._generator.stream(
+            messages,
+            max_tokens=longest,
+            temperature=request.temperature,
+            seed=request.seed,
+            schema=request.schema,
+            cancel=cancel,
+        )
         with closing(events):  # type: ignore[type-var]
             yield from drafted(events, draft, request, turn.hits)
         timings = replace(
@@ -122,7 +131,7 @@ class GroundedAnswerer:
             cached_tokens=draft.end.cached_tokens,
             answer_tokens=draft.end.answer_tokens,
         )
-        done = self._finish(replace(turn, timings=timings, messages=prompt.messages), draft, cancel)
+        done = self._finish(replace(turn, timings=timings, messages=messages), draft, cancel)
         if done.status == "answered" and done.finish_reason != "cancelled":
             self._read_ahead(request.search.question, done)
         yield AnswerDone(done)
