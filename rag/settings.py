@@ -53,7 +53,10 @@ class Settings:
     )
     threads: int = _knob(0, "Threads for models; 0 = all cores.")
     k: int = _knob(10, "Hits of a search.")
-    source_tokens: int = _knob(0, "Tokens of sources in a prompt; 0 = chosen by model and machine.")
+    source_tokens: int = _knob(0, "The most tokens of sources in a prompt; 0 = chosen by model and machine.")
+    translate: bool = _knob(
+        True, "Put a question whose answer is likely in another language into it (one short answer of the model)."
+    )
     answer_tokens: int = _knob(320, "Longest answer, in tokens.")
     max_wrong: float = _knob(
         0.0, "Refuse more when needed so that at most this share of answers is wrong; 0 = the default point."

@@ -100,7 +100,8 @@ class GroundedAnswerer:
         """See rag.protocols.Answerer."""
         started = monotonic()
         self._warm(request.search.question)
-        result, translated = searched(request.search, self._retriever, self._generator, cancel)
+        translator = self._generator if self._settings.translate else None
+        result, translated = searched(request.search, self._retriever, translator, cancel)
         timings = Timings(retrieve=monotonic() - started)
         asked = result.query or request.search.question
         several = len(parts(request.search.question)) > 1

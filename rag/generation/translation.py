@@ -23,16 +23,16 @@ LONGEST = 90  # tokens of a translated question
 
 
 def searched(
-    request: SearchRequest, retriever: Retriever, generator: Generator, cancel: Event | None = None
+    request: SearchRequest, retriever: Retriever, generator: Generator | None, cancel: Event | None = None
 ) -> tuple[SearchResult, Mapping[str, str]]:
-    """The hits of a search, and the question by the other languages that it was searched in (mostly none).
+    """The hits of a search, and the question by the other languages that it was searched in (mostly none; none without a generator).
 
     Raises what the retriever and the generator raise.
     """
     result = retriever.search(request)
     question = result.query or request.question
     language, chance = likely_elsewhere(question, result.hits)
-    text = translated(question, language, generator, cancel) if language else ""
+    text = translated(question, language, generator, cancel) if language and generator is not None else ""
     if not text:
         return result, {}
     there = replace(

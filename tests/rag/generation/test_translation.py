@@ -76,6 +76,11 @@ def test_no_model_is_asked_where_the_answer_is_hardly_elsewhere(chance: float) -
     assert result.hits == retriever.first
 
 
+def test_without_a_model_to_translate_the_search_is_as_it_was() -> None:
+    retriever = Indexed(0.7)
+    assert searched(SearchRequest(ASKED), retriever, None)[0].hits == retriever.first
+
+
 @pytest.mark.parametrize("said", ["The hotel limit in Chengdu?", "", "?!"])
 def test_what_is_no_translation_changes_nothing(said: str) -> None:
     retriever = Indexed(0.7)
