@@ -49,9 +49,6 @@ class Checked:
 def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
     """The model's answer, a bare number with its unit, a bare yes or no with the sentence it rests on; the sentence of a source where
     the model gave no words of its own; None for a refusal."""
-    text = "\n".join(
-        dict.fromkeys(text.splitlines())
-    )  # asked for several things, small models say one line again and again
     bare = without_citations(text)
     named = next((n for n in cited_numbers(text) if n <= len(hits)), None)
     if cited_numbers(text) and not any(c.isalnum() for c in bare):

@@ -1,8 +1,8 @@
 """A question whose answer is likely to stand in another language: put into that language by the model, searched for there, and held
 against those documents in their own words.
 
-Words cannot be compared across languages and vectors only roughly: of the passages that answer, about half are found first. In its
-own language a question finds nine of ten first, so one short answer of the model (20 tokens) is worth its second or two.
+Words cannot be compared across languages and vectors only roughly. One short answer of the model (20 tokens, about 2 s) makes the same
+words of both: of 34 golden questions across languages, 31 instead of 25 have their answer among the first six hits (docs/bench/answers.md).
 """
 
 from __future__ import annotations
