@@ -3,7 +3,7 @@
 
     rag ingest corpus
     python tests/bench/batch_server.py --port 8123 &
-    RAG_SOURCE_TOKENS=210 python -m tests.bench.refusal_bench --questions corpus/golden --generator openai:http://127.0.0.1:8123/v1#NAME --parallel 32
+    RAG_SOURCE_TOKENS=420 python -m tests.bench.refusal_bench --questions corpus/golden --generator openai:http://127.0.0.1:8123/v1#NAME --parallel 32
 
 Every question is answered with nothing refused for want of confidence, and its signals are kept (`--keep FILE`, and it goes on there). Printed
 are: right answers by kind; for each signal how well it alone tells right from wrong (area under the ROC curve); and for thresholds on the
