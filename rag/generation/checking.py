@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,13 +10,11 @@ from rag.generation.citations import cited_numbers, with_citations, without_cita
 from rag.generation.evidence import Evidence, Finding, Similarity, check
 from rag.generation.json_answers import leaves
 from rag.generation.prompting import is_refusal, prompt_language
-from rag.generation.quoting import best_quote, says_nothing_new, with_unit
+from rag.generation.quoting import YES_OR_NO, best_quote, says_nothing_new, with_unit
 from rag.generation.refusal import question_aim
 from rag.generation.sentences import sentence_spans
 from rag.index.tokenization import fold
 from rag.types import Hit, Sentence, Span, Verdict
-
-_YES_OR_NO = re.compile(r"\W*(?:yes|no|是的?|不是|否|可以|不可以|不行|能|不能|会|不会|不|有|没有)\W*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
     if cited_numbers(text) and not any(c.isalnum() for c in bare):
         quote = best_quote(question, hits, only=named)
         return f"{quote.text} [{quote.n}]" if quote else None
-    if _YES_OR_NO.fullmatch(bare):
+    if YES_OR_NO.fullmatch(bare):
         quote = best_quote(question, hits, only=named)
         mark = "：" if prompt_language(question) == "zh" else ": "
         return f"{bare.strip(' .。')}{mark}{quote.text} [{quote.n}]" if quote else text

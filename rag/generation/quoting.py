@@ -18,6 +18,7 @@ from rag.generation.wording import content_terms
 from rag.index.tokenization import fold
 from rag.types import Hit, Span
 
+YES_OR_NO = re.compile(r"\W*(?:yes|no|是的?|不是|否|可以|不可以|不行|能|不能|会|不会|不|有|没有)\W*", re.IGNORECASE)
 _BARE_NUMBER = re.compile(r"^\W{0,2}(\d[\d,，.]*\d|\d)[.。]?$")
 _WANTS = [
     ("quantity", re.compile(r"\bhow (?:many|much|long|old|far|often|high|large|big)\b|\bwhat (?:percentage|share|number|amount)\b|多少|几[个天年月次人名台元小]|多[大长久高重远]|百分之几")),
@@ -117,7 +118,7 @@ def says_nothing_new(answer: str, question: str) -> bool:
     said, asked = facts(answer), facts(question)
     if said.quantities or said.dates or said.identifiers - asked.identifiers or said.negated:
         return False
-    if re.match(r"\W*(?:yes|no|是|否|可以|不|能|有|没有|会)", answer.strip(), re.IGNORECASE):
+    if YES_OR_NO.match(answer.strip()):
         return False
     return bool(said.terms) and said.terms <= asked.terms
 

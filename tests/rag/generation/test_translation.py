@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Event
-from typing import Any
 
 import pytest
 
 from rag.generation.context import select
 from rag.generation.prompting import asks_for_translation
 from rag.generation.translation import likely_elsewhere, searched, translated
-from rag.types import GenerationEnd, Hit, Message, SearchRequest, SearchResult, StageScore, TextDelta
+from rag.types import Hit, SearchRequest, SearchResult, StageScore
 
 from .sample import HITS, Scripted, hit
 
@@ -33,23 +31,6 @@ class Indexed:
         self.requests.append(request)
         hits = self.first if request.question == ASKED else (_of(HITS[2], "zh"), _of(GATE, "zh"))
         return SearchResult(hits, 7, 0.0, request.question)
-
-
-class Mute(Scripted):
-    """A model that is switched off while it translates."""
-
-    def stream(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        seed: int = 0,
-        stop: Sequence[str] = (),
-        schema: Mapping[str, Any] | None = None,
-        cancel: Event | None = None,
-    ) -> Iterator[TextDelta | GenerationEnd]:
-        yield GenerationEnd("cancelled", 1, 0, 0)
 
 
 def _of(one: Hit, language: str) -> Hit:
@@ -89,8 +70,9 @@ def test_what_is_no_translation_changes_nothing(said: str) -> None:
 
 
 def test_who_is_cut_off_while_translating_is_not_searched_for_again() -> None:
-    retriever = Indexed(0.7)
-    searched(SearchRequest(ASKED), retriever, Mute(CHINESE))
+    retriever, gone = Indexed(0.7), Event()
+    gone.set()
+    searched(SearchRequest(ASKED), retriever, Scripted(CHINESE), gone)
     assert len(retriever.requests) == 1
 
 
