@@ -126,8 +126,8 @@ def _verdicts(report: Mapping[str, Any]) -> str:
         summary = _both(f"Undecided comparisons ({n})", f"未分高下的比较（{n}）")
         out += f"<details><summary>{summary}</summary>{_by_kind(undecided)}</details>"
     return out + _para(
-        "A comparison is decided when its p value, corrected for the number of comparisons made (Holm), is below 0.05.",
-        "经多重比较校正（Holm）后 p 值低于 0.05，方下定论。",
+        "A comparison is decided when its p value, corrected for the number of comparisons made (Holm; those on all questions and those on single kinds apart), is below 0.05.",
+        "经多重比较校正（Holm，全部问题与各类问题分别校正）后 p 值低于 0.05，方下定论。",
     )
 
 

@@ -72,7 +72,8 @@ def pairs(arms: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def judge(values: Mapping[str, Mapping[str, float]], kinds: Mapping[str, Sequence[str]], seed: int) -> list[Verdict]:
-    """A verdict per kind and pair of arms, p values corrected over all of them (Holm).
+    """A verdict per kind and pair of arms. p values are corrected (Holm) in two families: the comparisons on all questions, which the
+    report is made for, and those on single kinds, which there are ten times as many of and which must not drown the former.
 
     `values`: arm -> question id -> score; `kinds`: kind -> question ids. Kinds with fewer than 2 questions get none.
     """
@@ -84,8 +85,9 @@ def judge(values: Mapping[str, Mapping[str, float]], kinds: Mapping[str, Sequenc
             common = [i for i in ids if i in values[a] and i in values[b]]
             result = compare([values[a][i] for i in common], [values[b][i] for i in common], seed)
             found.append((kind, a, b, result))
-    corrected = holm([r.p for _, _, _, r in found])
-    return [_verdict(kind, a, b, r, p) for (kind, a, b, r), p in zip(found, corrected, strict=True)]
+    whole = iter(holm([r.p for kind, _, _, r in found if kind == "all"]))
+    single = iter(holm([r.p for kind, _, _, r in found if kind != "all"]))
+    return [_verdict(kind, a, b, r, next(whole if kind == "all" else single)) for kind, a, b, r in found]
 
 
 def _verdict(kind: str, a: str, b: str, r: Comparison, p: float) -> Verdict:
@@ -118,8 +120,7 @@ def _words_zh(kind: str, a: str, b: str, r: Comparison, better: str) -> str:
     span = f"{left:.2f} 对 {right:.2f}，差值的 95% 区间为 [{low:.2f}, {high:.2f}]，{r.n} 个问题"
     if better != "undecided":
         return f"在“{where}”上，{first} 优于 {second}：{span}。"
-    more = f"；若差值确为如此，约需 {r.needed} 个问题才能判定" if r.needed else "；两者得分完全相同"
-    return f"在“{where}”上，{first} 与 {second} 未分高下：{span}{more}。"
+    return f"在“{where}”上，{first} 与 {second} 未分高下：{span}；{_needed_zh(r)}。"
 
 
 def _oriented(a: str, b: str, r: Comparison) -> tuple[tuple[str, str], float, float]:
@@ -133,6 +134,14 @@ def _needed(r: Comparison) -> str:
     if r.needed <= r.n:
         return "the number of comparisons made leaves it open"
     return f"a difference of this size would need about {r.needed} questions"
+
+
+def _needed_zh(r: Comparison) -> str:
+    if r.needed is None:
+        return "两者得分完全相同"
+    if r.needed <= r.n:
+        return "因所做比较较多，尚不能判定"
+    return f"若差值确为如此，约需 {r.needed} 个问题才能判定"
 
 
 def _label(arm: str, language: int) -> str:

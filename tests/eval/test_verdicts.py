@@ -41,5 +41,14 @@ def test_many_comparisons_make_each_one_stricter() -> None:
     assert {v.better for v in among} == {"undecided"}
 
 
+def test_the_comparison_on_all_questions_is_not_drowned_by_those_on_single_kinds() -> None:
+    ids = [str(i) for i in range(8)]
+    values = {"rag": dict.fromkeys(ids, 1.0), "lora": {i: float(i in "0") for i in ids}}
+    whole, *single = judge(values, {"all": ids} | {f"k{n}": ids for n in range(20)}, seed=0)
+    assert whole.better == "rag"
+    assert {v.better for v in single} == {"undecided"}
+    assert all("number of comparisons" in v.text and "比较较多" in v.text_zh for v in single)
+
+
 def test_settings_variants_and_special_contexts_are_held_against_rag() -> None:
     assert pairs(["rag", "rag:k=3", "oracle", "base"]) == [("rag", "base"), ("rag", "rag:k=3"), ("rag", "oracle")]
