@@ -45,7 +45,8 @@ from rag.types import (
 
 log = logging.getLogger("ragbase.answering")
 
-READ_AHEAD_TOKENS = 400
+READ_AHEAD_TOKENS = 260  # four to eight seconds of reading
+READ_AHEAD_STEP = 48  # a question waits for one step at most, and what was read before it is kept
 DEFAULT_SOURCE_TOKENS = 900  # for servers, whose speed is not known
 
 
@@ -290,9 +291,9 @@ class GroundedAnswerer:
             return
         cited = [done.hits[c.n - 1] for c in done.citations]
         rest = [h for h in done.hits if h not in cited and any(h.chunk.document == c.chunk.document for c in cited)]
-        ahead = reading.whole(cited + rest, READ_AHEAD_TOKENS) if cited else None
-        if ahead is not None:
-            generator.read_ahead(build(question, ahead.sources), lambda: generator.memory.remember(ahead))
+        if cited:
+            steps = reading.growing(cited + rest, READ_AHEAD_TOKENS, READ_AHEAD_STEP)
+            generator.read_ahead([(build(question, c.sources), partial(generator.memory.remember, c)) for c in steps])
 
     def _calibration(self) -> Mapping[str, Any] | None:
         stored = self._collection.get_setting("calibration")

@@ -42,7 +42,9 @@ class Remembers(Protocol):
 class ReadsAhead(Remembers, Protocol):
     """A generator that can read what will probably be asked about next, while it is idle."""
 
-    def read_ahead(self, messages: Sequence[Message], done: Callable[[], None]) -> None: ...
+    def read_ahead(self, steps: Sequence[tuple[Sequence[Message], Callable[[], None]]]) -> None:
+        """Reads the messages of one step after another when it is idle, each beginning as those before it, and tells when a step is read."""
+        ...
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -119,18 +119,33 @@ def select(
     return Context(tuple(chosen[hit] for hit in kept), sources, budget - left, tuple(texts))
 
 
-def whole(hits: Sequence[Hit], budget: int) -> Context:
-    """The hits uncut, as many as fit into `budget` tokens, at least the first: what is read ahead for the next question."""
-    kept: list[Hit] = []
-    left = budget
-    for hit in hits:
-        cost = estimate_tokens(hit.chunk.text) + estimate_tokens(_heading(hit)) + 4
-        if kept and cost > left:
+def growing(hits: Sequence[Hit], budget: int, step: int) -> Iterator[Context]:
+    """The hits uncut, for reading ahead in pieces: contexts in at most `budget` tokens, each of which begins as the one before it and is
+    longer by at most `step` tokens or one sentence."""
+    given, last = 0, NOTHING
+    for context in _beginnings(hits):
+        if context.tokens > budget:
             break
-        kept.append(hit)
-        left -= cost
-    sources = tuple(PromptSource(n, _heading(h), h.chunk.text.strip()) for n, h in enumerate(kept, 1))
-    return Context(tuple(kept), sources, budget - left)
+        if context.tokens - given > step and last.tokens > given:
+            yield last
+            given = last.tokens
+        last = context
+    if last.tokens > given:
+        yield last
+
+
+def _beginnings(hits: Sequence[Hit]) -> Iterator[Context]:
+    """The hits up to each of their sentences."""
+    sources: tuple[PromptSource, ...] = ()
+    tokens = 0
+    for n, hit in enumerate(hits, 1):
+        text, heading, before = hit.chunk.text, _heading(hit), sources
+        spans = sentence_spans(text)
+        tokens += estimate_tokens(heading) + 4
+        for a, b in spans:
+            tokens += estimate_tokens(text[a:b])
+            sources = (*before, PromptSource(n, heading, text[spans[0][0] : b]))
+            yield Context(tuple(hits[:n]), sources, tokens)
 
 
 def _best_first(

@@ -86,9 +86,9 @@ class EmbeddedGenerator:
         for _ in self._generate(messages, max_tokens=1, cancel=self._closing):
             pass
 
-    def read_ahead(self, messages: Sequence[Message], done: Callable[[], None]) -> None:
-        """Reads messages when nobody has asked for a moment, so that the next question on them need not wait; `done` is told
-        when they are read whole. Given up at once for a question. A process that has answered only once does not start."""
+    def read_ahead(self, steps: Sequence[tuple[Sequence[Message], Callable[[], None]]]) -> None:
+        """See rag.generation.capabilities.ReadsAhead. Begins when nobody has asked for a moment and is given up for a question, which
+        waits for one step at most. A process that has answered only once does not start."""
         with self._lock:
             self._interrupt()
             if self._answered < 2 or self._server is None:
@@ -98,9 +98,12 @@ class EmbeddedGenerator:
             def read() -> None:
                 if stopped.wait(READ_AHEAD_AFTER):
                     return
-                for event in self._generate(messages, max_tokens=1, cancel=stopped):
-                    if isinstance(event, GenerationEnd) and event.finish_reason != "cancelled":
-                        done()
+                for messages, done in steps:
+                    for event in self._generate(messages, max_tokens=1, cancel=stopped):
+                        if isinstance(event, GenerationEnd) and event.finish_reason != "cancelled":
+                            done()
+                    if stopped.is_set():
+                        return
 
             Thread(target=read, name="read ahead", daemon=True).start()
 

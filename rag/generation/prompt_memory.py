@@ -39,7 +39,8 @@ class PromptMemory:
         shown = tuple(_Shown(_key(h), s) for h, s in zip(context.hits, context.sources, strict=True))
         key = tuple((s.key[0], s.source.text) for s in shown)
         with self._lock:
-            self._contexts.pop(key, None)
+            for old in [k for k in self._contexts if _begins(key, k)]:
+                del self._contexts[old]
             self._contexts[key] = shown
             while len(self._contexts) > _KEPT:
                 self._contexts.popitem(last=False)
@@ -63,6 +64,16 @@ class PromptMemory:
             if context is not None and reused > saved:
                 best, saved = context, reused
         return best
+
+
+def _begins(new: Sequence[tuple[str, str]], old: Sequence[tuple[str, str]]) -> bool:
+    """Whether a context begins with all that an older one shows, or is the same: documents and texts."""
+    return (
+        len(new) >= len(old)
+        and new[: len(old) - 1] == old[:-1]
+        and new[len(old) - 1][0] == old[-1][0]
+        and new[len(old) - 1][1].startswith(old[-1][1])
+    )
 
 
 def _key(hit: Hit) -> tuple[str, str]:

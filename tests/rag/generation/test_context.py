@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
-from rag.generation.context import select, source_budget, whole
+from rag.generation.context import growing, select, source_budget
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.token_estimate import estimate_tokens
 from rag.retrieval.other_language import LIKELY
@@ -106,11 +107,23 @@ def test_the_budget_follows_model_and_machine() -> None:
 
 def test_a_question_on_sources_that_were_read_whole_begins_as_that_prompt_did() -> None:
     memory = PromptMemory()
-    memory.remember(whole(HITS[:2], 300))
+    for context in growing(HITS[:2], 300, 20):
+        memory.remember(context)
     hits = (HITS[1], HITS[2], HITS[0])  # the new question orders them otherwise
     again = memory.reuse(select("What is the hotel limit in Porto?", hits, 300), hits, 300)
     assert [s.text for s in again.sources] == [LEAVE, TRAVEL]
     assert [h.chunk.id for h in again.hits] == [1, 2]
+
+
+def test_what_is_read_ahead_grows_by_a_step_or_a_sentence_and_ends_with_all_that_fits() -> None:
+    steps = list(growing([LONG, *HITS], 200, 30))
+    assert len(steps) > 3 and steps[-1].tokens <= 200 < [*growing([LONG, *HITS], 10_000, 30)][-1].tokens
+    for before, after in pairwise(steps):
+        assert before.tokens < after.tokens <= before.tokens + 60
+        assert after.sources[: len(before.sources) - 1] == before.sources[:-1]
+        assert after.sources[len(before.sources) - 1].text.startswith(before.sources[-1].text)
+    assert [s.text for s in [*growing(HITS[:2], 10_000, 30)][-1].sources] == [h.chunk.text for h in HITS[:2]]
+    assert list(growing([LONG], 5, 30)) == []
 
 
 def test_a_source_that_the_caller_does_not_find_is_never_shown_again() -> None:

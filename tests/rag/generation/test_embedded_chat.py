@@ -126,14 +126,16 @@ def test_an_idle_model_reads_ahead_and_a_question_interrupts_it(
     monkeypatch.setattr("rag.generation.embedded_chat.READ_AHEAD_AFTER", 0.05)
     for _ in range(2):
         list(generator.stream(ASK, max_tokens=2))
-    sources = [Message("system", "S"), Message("user", "The shelf holds forms and bills. " * 30)]
-    read = Event()
-    generator.read_ahead(sources, read.set)
-    assert read.wait(30)
+    beginning, sources = (
+        [Message("system", "S"), Message("user", "The shelf holds forms and bills. " * n)] for n in (15, 30)
+    )
+    half, read = Event(), Event()
+    generator.read_ahead([(beginning, half.set), (sources, read.set)])
+    assert read.wait(30) and half.is_set()
     end = _end(list(generator.stream([sources[0], Message("user", sources[1].content + "What?")], max_tokens=2)))
     assert end.cached_tokens > 0.9 * end.prompt_tokens - 12
     never = Event()
-    generator.read_ahead([Message("user", "word " * 1800)], never.set)
+    generator.read_ahead([([Message("user", "word " * 1800)], never.set)])
     list(generator.stream(ASK, max_tokens=2))
     assert not never.is_set()
 
