@@ -134,7 +134,7 @@ class GroundedAnswerer:
             answer_tokens=draft.end.answer_tokens,
         )
         done = self._finish(replace(turn, timings=timings, messages=messages), draft, cancel)
-        if done.status == "answered" and done.finish_reason != "cancelled":
+        if done.citations:
             self._read_ahead(request.search.question, done)
         yield AnswerDone(done)
 

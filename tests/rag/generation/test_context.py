@@ -115,6 +115,19 @@ def test_a_question_on_sources_that_were_read_whole_begins_as_that_prompt_did() 
     assert [h.chunk.id for h in again.hits] == [1, 2]
 
 
+def test_of_a_table_only_the_rows_are_shown_that_speak_of_what_is_asked() -> None:
+    head = "| Part | Description | Price |\n| --- | --- | --- |\n"
+    rows = [
+        f"| K-{n} | {what} for the Firefly lamp | {n}0 |"
+        for n, what in enumerate(("Lens", "Driver", "Hook", "Cable"), 1)
+    ]
+    table = hit(5, head + "\n".join(rows), "Prices")
+    (source,) = select("What does the driver for the Firefly cost?", [table], 400, several=True).sources
+    assert rows[1] in source.text and source.text.startswith("| Part")
+    assert not any(row in source.text for row in (rows[0], *rows[2:]))
+    assert select("What does the Firefly cost?", [table], 400, several=True).sources[0].text == table.chunk.text
+
+
 def test_what_is_read_ahead_grows_by_a_step_or_a_sentence_and_ends_with_all_that_fits() -> None:
     steps = list(growing([LONG, *HITS], 200, 30))
     assert len(steps) > 3 and steps[-1].tokens <= 200 < [*growing([LONG, *HITS], 10_000, 30)][-1].tokens
