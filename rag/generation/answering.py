@@ -20,7 +20,7 @@ from rag.generation.checking import Checked, check_json, check_text, said
 from rag.generation.citations import cited_numbers, resolve, without_citations
 from rag.generation.drafting import Draft, drafted
 from rag.generation.evidence import Similarity
-from rag.generation.prompting import REFUSALS, build, doubting, prefix, prompt_language
+from rag.generation.prompting import REFUSALS, doubting, prefix, prompt_language
 from rag.generation.quoting import gives_what_is_asked
 from rag.generation.refusal import Signals, confidence_of, question_aim, question_coverage, threshold_of
 from rag.generation.relevance import UNDECIDED, Relevance
@@ -45,7 +45,7 @@ from rag.types import (
 
 log = logging.getLogger("ragbase.answering")
 
-READ_AHEAD_TOKENS = 260  # four to eight seconds of reading
+READ_AHEAD_TOKENS = 200  # three to six seconds of reading
 READ_AHEAD_STEP = 48  # a question waits for one step at most, and what was read before it is kept
 DEFAULT_SOURCE_TOKENS = 900  # for servers, whose speed is not known
 
@@ -293,7 +293,7 @@ class GroundedAnswerer:
         rest = [h for h in done.hits if h not in cited and any(h.chunk.document == c.chunk.document for c in cited)]
         if cited:
             steps = reading.growing(cited + rest, READ_AHEAD_TOKENS, READ_AHEAD_STEP)
-            generator.read_ahead([(build(question, c.sources), partial(generator.memory.remember, c)) for c in steps])
+            generator.read_ahead([(prefix(question, c.sources), partial(generator.memory.remember, c)) for c in steps])
 
     def _calibration(self) -> Mapping[str, Any] | None:
         stored = self._collection.get_setting("calibration")

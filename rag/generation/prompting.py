@@ -69,8 +69,8 @@ def prompt_language(question: str) -> str:
 def build(question: str, sources: Sequence[PromptSource], history: Sequence[Message] = ()) -> list[Message]:
     """System and user message for one question."""
     language = prompt_language(question)
-    sources_word, talk_word, user_word, assistant_word, question_word, answer_word = _WORDS[language]
-    parts = [sources_word + "\n" + "\n\n".join(render(s) for s in sources)]
+    _, talk_word, user_word, assistant_word, question_word, answer_word = _WORDS[language]
+    parts = [prefix(question, sources)[-1].content]
     if history:
         names = {"user": user_word, "assistant": assistant_word}
         turns = [f"{names[m.role]}: {disarmed(m.content)}" for m in history if m.role in names]
@@ -95,10 +95,11 @@ def asks_for_translation(question: str, language: str) -> list[Message] | None:
     return [Message("system", _TRANSLATOR), Message("user", request.format(question=disarmed(question)))]
 
 
-def prefix(question: str) -> list[Message]:
-    """How every prompt in the question's language begins, for reading ahead."""
+def prefix(question: str, sources: Sequence[PromptSource] = ()) -> list[Message]:
+    """How every prompt in the question's language begins, as far as the end of `sources`: for reading ahead."""
     language = prompt_language(question)
-    return [Message("system", SYSTEM[language]), Message("user", _WORDS[language][0])]
+    shown = "\n" + "\n\n".join(render(s) for s in sources) if sources else ""
+    return [Message("system", SYSTEM[language]), Message("user", _WORDS[language][0] + shown)]
 
 
 def render(source: PromptSource) -> str:
