@@ -6,6 +6,7 @@ import email
 import email.policy
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import bs4
@@ -61,9 +62,10 @@ def _docx_lines(path: Path) -> Iterator[str]:
 
 
 def _xlsx_lines(path: Path) -> Iterator[str]:
-    for sheet in openpyxl.load_workbook(path, read_only=True).worksheets:
-        yield sheet.title
-        yield from (str(cell) for row in sheet.iter_rows(values_only=True) for cell in row if cell is not None)
+    with closing(openpyxl.load_workbook(path, read_only=True)) as book:
+        for sheet in book.worksheets:
+            yield sheet.title
+            yield from (str(cell) for row in sheet.iter_rows(values_only=True) for cell in row if cell is not None)
 
 
 def _pptx_lines(path: Path) -> Iterator[str]:
