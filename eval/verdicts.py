@@ -107,7 +107,7 @@ def _words(kind: str, a: str, b: str, r: Comparison, better: str) -> str:
             f"Undecided between {first} and {second} on {where}: {left:.2f} vs {right:.2f}, "
             f"95 % interval of the difference [{low:.2f}, {high:.2f}], {r.n} questions"
         )
-        return f"{text}; {_needed(r)}."
+        return f"{text}; {_needed(r)[0]}."
     text = f"{first} beats {second} on {where}: {left:.2f} vs {right:.2f}, "
     return text[0].upper() + text[1:] + f"95 % interval of the difference [{low:.2f}, {high:.2f}], {r.n} questions."
 
@@ -120,7 +120,7 @@ def _words_zh(kind: str, a: str, b: str, r: Comparison, better: str) -> str:
     span = f"{left:.2f} 对 {right:.2f}，差值的 95% 区间为 [{low:.2f}, {high:.2f}]，{r.n} 个问题"
     if better != "undecided":
         return f"在“{where}”上，{first} 优于 {second}：{span}。"
-    return f"在“{where}”上，{first} 与 {second} 未分高下：{span}；{_needed_zh(r)}。"
+    return f"在“{where}”上，{first} 与 {second} 未分高下：{span}；{_needed(r)[1]}。"
 
 
 def _oriented(a: str, b: str, r: Comparison) -> tuple[tuple[str, str], float, float]:
@@ -128,20 +128,16 @@ def _oriented(a: str, b: str, r: Comparison) -> tuple[tuple[str, str], float, fl
     return ((a, b), r.low, r.high) if r.difference >= 0 else ((b, a), -r.high, -r.low)
 
 
-def _needed(r: Comparison) -> str:
+def _needed(r: Comparison) -> tuple[str, str]:
+    """What an undecided comparison would need, English and Chinese."""
     if r.needed is None:
-        return "both score the same"
+        return "both score the same", "两者得分完全相同"
     if r.needed <= r.n:
-        return "the number of comparisons made leaves it open"
-    return f"a difference of this size would need about {r.needed} questions"
-
-
-def _needed_zh(r: Comparison) -> str:
-    if r.needed is None:
-        return "两者得分完全相同"
-    if r.needed <= r.n:
-        return "因所做比较较多，尚不能判定"
-    return f"若差值确为如此，约需 {r.needed} 个问题才能判定"
+        return "the number of comparisons made leaves it open", "因所做比较较多，尚不能判定"
+    return (
+        f"a difference of this size would need about {r.needed} questions",
+        f"若差值确为如此，约需 {r.needed} 个问题才能判定",
+    )
 
 
 def _label(arm: str, language: int) -> str:
