@@ -134,8 +134,7 @@ class GroundedAnswerer:
             answer_tokens=draft.end.answer_tokens,
         )
         done = self._finish(replace(turn, timings=timings, messages=messages), draft, cancel)
-        if done.citations:
-            self._read_ahead(request.search.question, done)
+        self._read_ahead(request.search.question, done)
         yield AnswerDone(done)
 
     def _read(self, turn: _Turn) -> reading.Context:
