@@ -12,7 +12,6 @@ import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from threading import Event, RLock, Semaphore, Thread
 from typing import Any
@@ -20,10 +19,12 @@ from typing import Any
 import psutil
 
 from rag.errors import GeneratorFailed, GeneratorOutOfMemory, ModelUnavailable, PromptTooLong, StreamBroken
-from rag.generation.chances import LIKELIEST, First, chance_of, first_tokens
+from rag.generation.chances import First, chance_of, first_tokens
+from rag.generation.completion_body import completion_body, plain
 from rag.generation.context import source_budget
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import Outbox, bridge
+from rag.models import machine
 from rag.types import GenerationEnd, Message, TextDelta
 
 # Tokens read between two looks at the cancel flag. 256 tokens take 2.6 s at 100 tokens/s, 128 keep the promise of two seconds
@@ -66,13 +67,15 @@ class EmbeddedGenerator:
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt as the model's own chat template renders it: exact."""
-        rendered = self._post("/apply-template", {"messages": _plain(messages)})["prompt"]
+        rendered = self._post("/apply-template", {"messages": plain(messages)})["prompt"]
         return len(self._post("/tokenize", {"content": rendered, "parse_special": True})["tokens"])
 
     def source_tokens(self) -> int:
         """Tokens of sources that are read in a few seconds on this machine."""
         return source_budget(
-            self._path.stat().st_size if self._path.is_file() else 1_000_000_000, self._threads, _avx512()
+            self._path.stat().st_size if self._path.is_file() else 1_000_000_000,
+            self._threads,
+            "avx512bw" in machine.cpu_flags(),
         )
 
     def warm(self, messages: Sequence[Message] = ()) -> None:
@@ -158,22 +161,15 @@ class EmbeddedGenerator:
     ) -> Iterator[TextDelta | GenerationEnd]:
         """`first`, when given, gets the likeliest first tokens."""
         server = self._load()
-        body: dict[str, Any] = {
-            "messages": _plain(messages),
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "seed": seed,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "return_progress": True,
-            "cache_prompt": True,
-        }
-        if stop:
-            body["stop"] = list(stop)
-        if first is not None:
-            body |= {"logprobs": True, "top_logprobs": LIKELIEST}
-        if schema is not None:
-            body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
+        body = completion_body(
+            messages,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            stop=stop,
+            schema=schema,
+            chances=first is not None,
+        ) | {"return_progress": True, "cache_prompt": True}
 
         def produce(outbox: Outbox[dict[str, Any]]) -> None:
             def receive(chunk: dict[str, Any]) -> bool:
@@ -340,13 +336,3 @@ class _Turn:
     def __exit__(self, *_: object) -> None:
         if self._held:
             self._turns.release()
-
-
-def _plain(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": m.role, "content": m.content} for m in messages]
-
-
-@cache
-def _avx512() -> bool:
-    cpu = Path("/proc/cpuinfo")
-    return cpu.is_file() and " avx512bw" in cpu.read_text(encoding="ascii", errors="replace")

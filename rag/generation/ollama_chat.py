@@ -28,6 +28,7 @@ from rag.errors import (
     StreamBroken,
 )
 from rag.generation.chances import LIKELIEST, AsksServer, First
+from rag.generation.completion_body import plain
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import bridge_async, run_async
 from rag.generation.token_estimate import estimate_messages
@@ -113,7 +114,7 @@ class OllamaGenerator(AsksServer):
             async with self._client() as client:
                 async for part in await client.chat(
                     model=self.name,
-                    messages=[{"role": m.role, "content": m.content} for m in messages],
+                    messages=plain(messages),
                     stream=True,
                     logprobs=True if first is not None else None,
                     top_logprobs=LIKELIEST if first is not None else None,

@@ -19,7 +19,8 @@ from rag.errors import (
     PromptTooLong,
     StreamBroken,
 )
-from rag.generation.chances import LIKELIEST, AsksServer, First, first_tokens
+from rag.generation.chances import AsksServer, First, first_tokens
+from rag.generation.completion_body import completion_body
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.stream_bridge import bridge_async, run_async
 from rag.generation.token_estimate import estimate_messages
@@ -70,21 +71,15 @@ class OpenAIGenerator(AsksServer):
         first: First | None = None,
     ) -> Generator[TextDelta | GenerationEnd]:
         """See rag.protocols.Generator. `first`, when given, gets the likeliest first tokens."""
-        body: dict[str, Any] = {
-            "model": self.name,
-            "messages": [{"role": m.role, "content": m.content} for m in messages],
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "seed": seed,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        if stop:
-            body["stop"] = list(stop)
-        if first is not None:
-            body |= {"logprobs": True, "top_logprobs": LIKELIEST}
-        if schema is not None:
-            body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
+        body = {"model": self.name} | completion_body(
+            messages,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            stop=stop,
+            schema=schema,
+            chances=first is not None,
+        )
 
         async def events() -> AsyncIterator[dict[str, Any]]:
             async with self._client() as client, client.stream("POST", "/chat/completions", json=body) as response:

@@ -1,8 +1,14 @@
-"""Texts of different lengths into batches. Pure."""
+"""Texts of different lengths into batches, and batches through several threads at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -16,3 +22,16 @@ def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
         else:
             out.append([i])
     return out
+
+
+def side_by_side(work: Callable[[T], R], items: Iterable[T], lanes: int) -> Iterator[R]:
+    """`work` of each item, in their order, `lanes` at once; at most one more is begun before its turn to be taken. An exception of
+    `work` comes up in the place of its result."""
+    with ThreadPoolExecutor(lanes) as pool:
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > lanes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ModelUnavailable
-from rag.models.batching import batches
+from rag.models import machine
+from rag.models.batching import batches, side_by_side
 from rag.models.bert_graph import GRAPH, WEIGHTS, tensor_offsets
 from rag.models.unigram import FILE as PIECES
 from rag.models.unigram import Unigram
@@ -22,6 +23,8 @@ from rag.models.unigram import Unigram
 Vectors = NDArray[np.float32]
 SessionKind = Literal["onnx", "openvino", "openvino-bf16"]
 BATCH_TOKENS = 2048
+LANES = 2  # batches that onnxruntime runs at once, each with its share of the cores: 1.4 times as fast as all cores on one batch after another
+SHARE_TOKENS = 128  # least batch that is worth a lane of its own
 QUICK_CHARACTERS = 4000  # up to here the quick tokenizer is faster than reading the library's in
 
 
@@ -57,7 +60,7 @@ class BertEngine:
                 f"{folder}: weights are {dtype}, this engine reads F32; use sentence-transformers for it"
             )
         self._words = np.memmap(folder / WEIGHTS, np.float32, "r", offset, shape)
-        self._session = _open(session, folder / GRAPH, threads)
+        self._lanes, self._session = _open(session, folder / GRAPH, threads)
 
     def tokens(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Token ids of each text, special tokens in, cut at the model's length."""
@@ -119,7 +122,12 @@ class BertEngine:
         self, ids: list[NDArray[np.int32]]
     ) -> Iterator[tuple[list[int], list[NDArray[np.int32]], Vectors, NDArray[np.int32]]]:
         """Batches: (rows, their ids, states (b, t, h), mask (b, t))."""
-        for rows in batches([len(i) for i in ids], BATCH_TOKENS):
+        lengths = [len(i) for i in ids]
+        share = (
+            BATCH_TOKENS if self._lanes == 1 else max(SHARE_TOKENS, sum(lengths) // (4 * self._lanes))
+        )  # lanes end together
+
+        def run(rows: list[int]) -> tuple[list[int], list[NDArray[np.int32]], Vectors, NDArray[np.int32]]:
             group = [ids[r] for r in rows]
             width = max(map(len, group))
             table = np.zeros((len(group), width), np.int32)
@@ -127,15 +135,20 @@ class BertEngine:
             for i, row in enumerate(group):
                 table[i, : len(row)] = row
                 mask[i, : len(row)] = 1
-            states = self._session.run(self._words[table], mask)
-            yield rows, group, states, mask
+            return rows, group, self._session.run(self._words[table], mask), mask
+
+        todo = batches(lengths, min(share, BATCH_TOKENS))
+        yield from map(run, todo) if self._lanes == 1 or len(todo) == 1 else side_by_side(run, todo, self._lanes)
 
 
-def _open(kind: SessionKind, graph: Path, threads: int) -> Session:
+def _open(kind: SessionKind, graph: Path, threads: int) -> tuple[int, Session]:
+    """How many batches it runs at once, and the session."""
     if kind == "onnx":
         from rag.models.onnx_session import OnnxSession
 
-        return OnnxSession(graph, threads=threads)
+        cores = threads or machine.cores()
+        lanes = min(LANES, cores)
+        return lanes, OnnxSession(graph, threads=cores // lanes)
     from rag.models.openvino_session import OpenvinoSession
 
-    return OpenvinoSession(graph, threads=threads, precision="bf16" if kind == "openvino-bf16" else "f32")
+    return 1, OpenvinoSession(graph, threads=threads, precision="bf16" if kind == "openvino-bf16" else "f32")

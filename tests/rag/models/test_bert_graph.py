@@ -136,6 +136,15 @@ def test_token_vectors_leave_out_the_special_tokens(folder: Path) -> None:
     np.testing.assert_allclose(found[0], expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
 
 
+def test_batches_side_by_side_are_the_same_vectors_in_the_same_order(folder: Path) -> None:
+    texts = [" ".join("abcdefgh"[(i + j) % 8] for j in range(1 + i % 12)) for i in range(200)]
+    alone, both = (BertEngine(folder, "mean", 16, threads=threads) for threads in (1, 2))
+    told: dict[int, np.ndarray] = {}
+    np.testing.assert_allclose(both.embed(texts, told.__setitem__), alone.embed(texts), atol=1e-6)
+    for row, vectors in enumerate(alone.token_vectors(texts)):
+        np.testing.assert_allclose(told[row], vectors, atol=1e-6)
+
+
 def test_a_text_longer_than_the_model_is_cut(folder: Path) -> None:
     engine = BertEngine(folder, "cls", 4, threads=1)
     np.testing.assert_array_equal(engine.embed(["a b c d e"]), engine.embed(["a b"]))
