@@ -7,7 +7,7 @@ the candidates' texts and stored vectors only, so it costs milliseconds where a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -62,11 +62,10 @@ class Head:
 
 def rescored(head: Head, language: str) -> Column:
     """(n,) new scores, with the mean and the deviation of the fused ones."""
-    weights = WEIGHTS.get(language, WEIGHTS[""])
+    weights = {n: w for n, w in zip(NAMES, WEIGHTS.get(language, WEIGHTS[""]), strict=True) if w}
     total = np.zeros(len(head.chunks), np.float64)
-    for column, weight in zip(columns(head), weights, strict=True):
-        if weight:
-            total += weight * standard(column)
+    for column, weight in zip(columns(head, tuple(weights)), weights.values(), strict=True):
+        total += weight * standard(column)
     return on_scale_of(head.fused, total)
 
 
@@ -78,11 +77,25 @@ def on_scale_of(fused: Column, scores: NDArray[np.floating[Any]]) -> Column:
     return (fused.mean() + fused.std() * (scores - scores.mean()) / spread).astype(np.float32)
 
 
-def columns(head: Head) -> list[Column]:
-    """The signals in the order of NAMES, (n,) each."""
-    own = np.where(np.isnan(head.own), _onto(head.across, head.own), head.own)
-    across = np.where(np.isnan(head.across), _onto(head.own, head.across), head.across)
-    return [head.keyword, own, across, feedback(head.fused, head.vectors), *_texts(head), head.fused]
+def columns(head: Head, names: Sequence[str] = NAMES) -> list[Column]:
+    """The signals of these names, (n,) each. Only what is asked for is worked out."""
+    of_texts = _texts(head, [n for n in names if n in _OF_TEXT])
+    out = []
+    for name in names:
+        match name:
+            case "keyword":
+                out.append(head.keyword)
+            case "own":
+                out.append(np.where(np.isnan(head.own), _onto(head.across, head.own), head.own))
+            case "across":
+                out.append(np.where(np.isnan(head.across), _onto(head.own, head.across), head.across))
+            case "feedback":
+                out.append(feedback(head.fused, head.vectors))
+            case "fused":
+                out.append(head.fused)
+            case _:
+                out.append(of_texts[name])
+    return out
 
 
 def feedback(fused: Column, vectors: Sequence[Vectors]) -> Column:
@@ -118,35 +131,48 @@ def _onto(column: Column, scale: Column) -> Column:
     return (np.nanmean(scale) + np.nanstd(scale) * z).astype(np.float32)
 
 
-def _texts(head: Head) -> list[Column]:
-    """Share of the question's idf that the text covers, share of its adjacent pairs that are adjacent there, share of idf in the best
-    window of WINDOW tokens, share of idf in the context line, logarithm of the length."""
-    asked = list(head.terms)
-    total = sum(head.idf.get(t, 0.0) for t in asked) + 1e-6
-    pairs = list(pairwise(asked))
-    rows = []
-    for chunk in head.chunks:
-        context = tokenize(chunk.context)
-        tokens = context + tokenize(chunk.text)
-        held = set(tokens)
-        beside = set(pairwise(tokens))
-        rows.append(
-            (
-                sum(head.idf.get(t, 0.0) for t in asked if t in held) / total,
-                sum(p in beside for p in pairs) / max(1, len(pairs)),
-                _window(tokens, head) / total,
-                sum(head.idf.get(t, 0.0) for t in asked if t in set(context)) / total,
-                np.log1p(len(tokens)),
-            )
-        )
-    return list(np.array(rows, np.float32).reshape(len(head.chunks), 5).T)
+def _texts(head: Head, names: Sequence[str]) -> dict[str, Column]:
+    """The signals of `_OF_TEXT` that are named."""
+    if not names:
+        return {}
+    read = [(tokenize(c.context), tokenize(c.text)) for c in head.chunks]
+    return {
+        n: np.array([_OF_TEXT[n](head, context, context + text) for context, text in read], np.float32) for n in names
+    }
 
 
-def _window(tokens: Sequence[str], head: Head) -> float:
-    """The most idf of the question within WINDOW tokens."""
+def _coverage(head: Head, tokens: Sequence[str]) -> float:
+    """Share of the question's idf among `tokens`."""
+    held = set(tokens)
+    return sum(head.idf.get(t, 0.0) for t in head.terms if t in held) / _idf(head)
+
+
+def _pairs(head: Head, tokens: Sequence[str]) -> float:
+    """Share of the question's adjacent pairs that are adjacent in `tokens`."""
+    pairs = list(pairwise(head.terms))
+    beside = set(pairwise(tokens))
+    return sum(p in beside for p in pairs) / max(1, len(pairs))
+
+
+def _window(head: Head, tokens: Sequence[str]) -> float:
+    """The most of the question's idf within WINDOW tokens, as a share."""
     places = [(at, t) for at, t in enumerate(tokens) if t in head.terms]
     best = 0.0
     for i, (start, _) in enumerate(places):
         inside = {t for at, t in places[i:] if at < start + WINDOW}
         best = max(best, sum(head.idf.get(t, 0.0) for t in inside))
-    return best
+    return best / _idf(head)
+
+
+def _idf(head: Head) -> float:
+    return sum(head.idf.get(t, 0.0) for t in head.terms) + 1e-6
+
+
+# Name -> signal of a candidate, from the tokens of its context line and of all its text.
+_OF_TEXT: Mapping[str, Callable[[Head, Sequence[str], Sequence[str]], float]] = {
+    "coverage": lambda head, context, tokens: _coverage(head, tokens),
+    "pairs": lambda head, context, tokens: _pairs(head, tokens),
+    "window": lambda head, context, tokens: _window(head, tokens),
+    "context": lambda head, context, tokens: _coverage(head, context),
+    "length": lambda head, context, tokens: float(np.log1p(len(tokens))),
+}
