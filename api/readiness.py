@@ -94,7 +94,10 @@ class Readiness:
         """Opens the collection and searches. A collection that does not exist yet is no problem: an upload makes it."""
         try:
             for question in ("warm-up", "预热"):  # each language has embedders and words of its own
-                self._services.retriever().search(SearchRequest(question, k=1))
+                found = self._services.retriever().search(SearchRequest(question, k=1))
+                self._services.relevance()(
+                    question, [(h, h.title) for h in found.hits]
+                )  # what compares sentences opens slowly
         except NotFound:
             return ""
         except RagError as e:

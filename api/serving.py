@@ -45,7 +45,7 @@ def serve(settings: Settings) -> int:
     listener = bind(settings.host, settings.port)
     with listener:
         configure(settings.log_level)
-        app = create_app(Services(settings), open_allowed=loopback)
+        app = create_app(Services(settings, lasting=True), open_allowed=loopback)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         sys.stderr.write(f"rag: http://{host}:{listener.getsockname()[1]} (page), /docs (interface); Ctrl-C stops\n")
         config = uvicorn.Config(app, **limits(settings), timeout_graceful_shutdown=int(FINISH_SECONDS))

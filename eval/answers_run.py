@@ -204,7 +204,7 @@ def _opened(
     """The arm over services of its own, closed afterwards: what one arm loads is no memory of the next."""
     from rag.generation.generators import open_generator
 
-    with Services(load(**{**settings_changes(name), "generator": generator})) as services:
+    with Services(load(**{**settings_changes(name), "generator": generator}), lasting=True) as services:
         if name not in NEEDS_ADAPTER:
             yield make_arm(name, questions, services, services.generator(), wanted.seed, groups=wanted.groups)
             return

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 class Services:
     """What the commands, the service and the evaluation work with. Thread-safe; close it when done."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, lasting: bool = False) -> None:
+        """`lasting` is said by a process that answers many questions: it opens the engine that embeds many passages fastest, which
+        takes a second or two and 100 MB a model, for the sentences of the hits."""
         self.settings = settings
+        self._lasting = lasting
         self._lock = RLock()
         self._generator_lock = RLock()  # its own: weights may take minutes to come, and searches do not wait for them
         self._collections: dict[str, Collection] = {}
@@ -115,7 +118,8 @@ class Services:
             known = name or self.settings.collection
             if known not in self._relevances:
                 languages = {f.name: f.languages for f in fields.card.fields}
-                self._relevances[known] = SentenceRelevance(languages, fields.embedders)
+                passages = fields.bulk if self._lasting else None
+                self._relevances[known] = SentenceRelevance(languages, fields.embedders, passages)
             return self._relevances[known]
 
     def for_collection(self, name: str | None) -> Services:

@@ -73,7 +73,7 @@ def run_chat(args: Namespace) -> int:
     """Reads questions until the input ends."""
     history: tuple[Message, ...] = ()
     terminal = sys.stdin.isatty()
-    with _services(args) as services:
+    with _services(args, lasting=True) as services:
         services.retriever()  # a missing collection is said before the first question is typed
         while True:
             if terminal:
@@ -130,12 +130,12 @@ def _model(command: ArgumentParser) -> None:
 
 
 @contextmanager
-def _services(args: Namespace) -> Iterator[Services]:
+def _services(args: Namespace, *, lasting: bool = False) -> Iterator[Services]:
     model = getattr(args, "model", None)
     if model and model not in ("auto", "embedded") and ":" not in model:
         model = f"embedded:{model}"
     settings = Settings.load(home=args.home, collection=args.collection, generator=model)
-    with Services(settings) as services:
+    with Services(settings, lasting=lasting) as services:
         yield services
 
 

@@ -32,7 +32,7 @@ def run_calibrate(args: Namespace) -> int:
     """Fits, stores and prints the risk-coverage curve."""
     if args.questions < 5:
         raise UsageError("--questions must be at least 5")
-    with Services(Settings.load(home=args.home, collection=args.collection)) as services:
+    with Services(Settings.load(home=args.home, collection=args.collection), lasting=True) as services:
         collection = services.collection()
         if args.show:
             stored = collection.get_setting("calibration")

@@ -83,6 +83,7 @@ class EmbeddedGenerator:
         self._load()
         key = tuple(m.content for m in messages)
         with self._lock:
+            self._interrupt()  # somebody is about to ask, and searching wants the cores as well
             if not messages or key in self._warmed:
                 return
             self._warmed.add(key)

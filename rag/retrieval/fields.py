@@ -71,7 +71,9 @@ class Fields:
     def __init__(self, card: Card, load: Callable[[FieldCard, bool], Embedder]) -> None:
         self.card = card
         self.embedders: Mapping[str, Embedder] = _Lazy(card.fields, lambda f: load(f, False))
-        self._bulk: Mapping[str, Embedder] = _Lazy(card.fields, lambda f: load(f, True))
+        self.bulk: Mapping[str, Embedder] = _Lazy(
+            card.fields, lambda f: load(f, True)
+        )  # fastest for many passages, opens slowly
 
     def embed(
         self,
@@ -89,7 +91,7 @@ class Fields:
             positions = [i for i, c in enumerate(chunks) if holds(field.languages, c.language)]
             if not positions:
                 continue
-            embedders = self._bulk if len(positions) >= BULK_FROM else self.embedders
+            embedders = self.bulk if len(positions) >= BULK_FROM else self.embedders
             texts = [indexed_text(chunks[i]) for i in positions]
             tokens: TokenVectors | None = None
             if codes is not None and (coder := coder_of(field)) is not None:

@@ -138,6 +138,9 @@ def test_an_idle_model_reads_ahead_and_a_question_interrupts_it(
     generator.read_ahead([([Message("user", "word " * 1800)], never.set)])
     list(generator.stream(ASK, max_tokens=2))
     assert not never.is_set()
+    generator.read_ahead([([Message("user", "word " * 30)], never.set)])
+    generator.warm(ASK)  # a question is being searched for
+    assert not never.wait(1.0)
 
 
 def test_the_chance_of_a_first_word_is_told(generator: EmbeddedGenerator) -> None:
