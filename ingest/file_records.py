@@ -6,6 +6,7 @@ it names, so a rollback, or a kill between a commit and its records, makes files
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,19 @@ class FileRecord:
     failed: tuple[tuple[str, str], ...] = ()  # (member, reason)
     skipped: tuple[tuple[str, str], ...] = ()
     reading: str = READING
+
+    @classmethod
+    def of(
+        cls,
+        file: FoundFile,
+        digest: str,
+        documents: Mapping[str, tuple[str, str]],
+        failed: tuple[tuple[str, str], ...],
+        skipped: tuple[tuple[str, str], ...],
+    ) -> FileRecord:
+        """The file as it is now."""
+        key = (file.root, file.path)
+        return cls(key, file.size, file.modified, file.changed, time.time_ns(), digest, documents, failed, skipped)
 
     def same_times(self, file: FoundFile) -> bool:
         """Whether size and times say that the file is as it was, beyond doubt."""

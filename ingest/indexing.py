@@ -251,19 +251,7 @@ class _Run:
             documents[member] = (after.id, content)
             self.tally.moved.append((member_path(record.key[1], member), where))
         batches.forget(record, [])
-        batches.remember(
-            FileRecord(
-                (file.root, file.path),
-                file.size,
-                file.modified,
-                file.changed,
-                time.time_ns(),
-                record.sha256,
-                documents,
-                record.failed,
-                record.skipped,
-            )
-        )
+        batches.remember(FileRecord.of(file, record.sha256, documents, record.failed, record.skipped))
         self.tally.unread(file.path, record.failed, record.skipped)
 
     def _read(self, steps: Plan, batches: Batches) -> None:
@@ -323,19 +311,7 @@ class _Run:
         for document_gone in sorted(gone & set(self.infos)):
             self.tally.removed.append(self.infos[document_gone].path)
             batches.remove(document_gone)
-        batches.remember(
-            FileRecord(
-                (file.root, file.path),
-                file.size,
-                file.modified,
-                file.changed,
-                time.time_ns(),
-                self._digest(file) or "",
-                documents,
-                failed,
-                skipped,
-            )
-        )
+        batches.remember(FileRecord.of(file, self._digest(file) or "", documents, failed, skipped))
 
 
 def budget(settings: Settings) -> Budget:

@@ -15,7 +15,8 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingest.page_layout import Run, arrange, to_rows
+from ingest.page_layout import arrange
+from ingest.page_runs import Run, to_rows
 from ingest.parsed import Parsed, Skip, Source, TextBuilder, Unreadable
 from ingest.quality import RED, TextQuality, measure
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ingest.page_layout import Piece, Run, arrange
+from ingest.page_layout import arrange
+from ingest.page_runs import Piece, Run
 
 
 def line(text: str, left: float, top: float, size: float = 10, *, bold: bool = False) -> Run:
