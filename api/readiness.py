@@ -95,9 +95,8 @@ class Readiness:
         try:
             for question in ("warm-up", "预热"):  # each language has embedders and words of its own
                 found = self._services.retriever().search(SearchRequest(question, k=1))
-                self._services.relevance()(
-                    question, [(h, h.title) for h in found.hits]
-                )  # what compares sentences opens slowly
+                # What compares sentences opens slowly.
+                self._services.relevance()(question, [(h, h.title) for h in found.hits])
         except NotFound:
             return ""
         except RagError as e:

@@ -71,9 +71,8 @@ class Fields:
     def __init__(self, card: Card, load: Callable[[FieldCard, bool], Embedder]) -> None:
         self.card = card
         self.embedders: Mapping[str, Embedder] = _Lazy(card.fields, lambda f: load(f, False))
-        self.bulk: Mapping[str, Embedder] = _Lazy(
-            card.fields, lambda f: load(f, True)
-        )  # fastest for many passages, opens slowly
+        # The same models on the engine that is fastest for many passages and opens slowly.
+        self.bulk: Mapping[str, Embedder] = _Lazy(card.fields, lambda f: load(f, True))
 
     def embed(
         self,
