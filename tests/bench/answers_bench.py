@@ -73,7 +73,7 @@ def first_token(args: argparse.Namespace) -> None:
         gguf = next((Path(settings.models) / args.model).glob("*.gguf"))
         peer = [args.peer_python, str(args.peer)]
         embedder = ["--embedder", str(Path(settings.models) / args.embedder)]
-        with Services(settings) as services:
+        with Services(settings, lasting=True) as services:  # as the service has it
             if not docs.exists():
                 docs.mkdir(parents=True)
                 for name, text in files.items():
