@@ -18,10 +18,12 @@ from rag.generation.asking import fitted
 from rag.generation.capabilities import HasSettings, KnowsItsSpeed, ReadsAhead, Remembers, Warms, Weighs
 from rag.generation.checking import Checked, check_json, check_text, said
 from rag.generation.citations import cited_numbers, resolve, without_citations
+from rag.generation.completing import completed
 from rag.generation.drafting import Draft, drafted
 from rag.generation.evidence import Similarity
 from rag.generation.prompting import REFUSALS, doubting, prefix, prompt_language
 from rag.generation.quoting import gives_what_is_asked
+from rag.generation.redirecting import nearer
 from rag.generation.refusal import Signals, confidence_of, question_aim, question_coverage, threshold_of
 from rag.generation.relevance import UNDECIDED, Relevance
 from rag.generation.translation import searched
@@ -45,7 +47,7 @@ from rag.types import (
 
 log = logging.getLogger("ragbase.answering")
 
-READ_AHEAD_TOKENS = 200  # three to six seconds of reading
+READ_AHEAD_TOKENS = 800  # ten to twenty seconds of reading: while an answer is read, and the next question written
 READ_AHEAD_STEP = 48  # a question waits for one step at most, and what was read before it is kept
 DEFAULT_SOURCE_TOKENS = 900  # for servers, whose speed is not known
 
@@ -134,7 +136,12 @@ class GroundedAnswerer:
             answer_tokens=draft.end.answer_tokens,
         )
         done = self._finish(replace(turn, timings=timings, messages=messages), draft, cancel)
-        self._read_ahead(request.search.question, done)
+        self._read_ahead(turn, done)
+        if done.status == "answered" and done.finish_reason == "stop" and request.schema is None:
+            whole = completed(done, request.search, self._retriever, self._relevance)
+            if whole is not done:
+                yield TextDelta(whole.text[len(done.text) :])
+            done = whole
         yield AnswerDone(done)
 
     def _read(self, turn: _Turn) -> reading.Context:
@@ -162,7 +169,7 @@ class GroundedAnswerer:
         text = said(turn.asked, draft.text.strip(), turn.hits)
         if text is None:
             return self._abstained(turn, 0.0)
-        checked = check_text(turn.asked, text, turn.hits, self._similarity)
+        checked = self._redirected(turn, check_text(turn.asked, text, turn.hits, self._similarity))
         confidence = self._confidence(turn, checked, cancel)
         if confidence < threshold_of(self._calibration(), self._settings.max_wrong):
             return self._abstained(turn, confidence)
@@ -229,9 +236,17 @@ class GroundedAnswerer:
             confidence=confidence,
         )
 
+    def _redirected(self, turn: _Turn, checked: Checked) -> Checked:
+        """The answer, or the sentence that should have been quoted."""
+        if self._relevance is None or not turn.translated:
+            return checked
+        near = self._nearness(turn, _quoted(turn, checked))
+        quote = nearer(turn.asked, turn.hits, near, self._relevance, turn.translated)
+        return checked if quote is None else check_text(turn.asked, quote.cited, turn.hits, self._similarity)
+
     def _confidence(self, turn: _Turn, checked: Checked, cancel: Event | None) -> float:
         """How sure the answer is, 0..1."""
-        quoted = [(turn.hits[n - 1], span) for n, span in checked.quotes.items()]
+        quoted = _quoted(turn, checked)
         signals = Signals(
             aim=max((question_aim(turn.asked_of(hit), hit, span) for hit, span in quoted), default=0.0),
             near=self._nearness(turn, quoted),
@@ -283,20 +298,31 @@ class GroundedAnswerer:
 
             Thread(target=load, name="warm", daemon=True).start()
 
-    def _read_ahead(self, question: str, done: Answer) -> None:
-        """Lets an idle model read the cited passages whole: who asked about a document often asks again."""
+    def _read_ahead(self, turn: _Turn, done: Answer) -> None:
+        """Lets an idle model read the cited passages whole, and what else was found in their documents: who asked about a document
+        often asks again."""
         generator = self._generator
-        if not isinstance(generator, ReadsAhead):
-            return
         cited = [done.hits[c.n - 1] for c in done.citations]
-        rest = [h for h in done.hits if h not in cited and any(h.chunk.document == c.chunk.document for c in cited)]
-        if cited:
-            steps = reading.growing(cited + rest, READ_AHEAD_TOKENS, READ_AHEAD_STEP)
-            generator.read_ahead([(prefix(question, c.sources), partial(generator.memory.remember, c)) for c in steps])
+        if not isinstance(generator, ReadsAhead) or not cited:
+            return
+        question = turn.request.search.question
+        steps = reading.growing(to_read_ahead(cited, turn.result.hits), READ_AHEAD_TOKENS, READ_AHEAD_STEP)
+        generator.read_ahead([(prefix(question, c.sources), partial(generator.memory.remember, c)) for c in steps])
 
     def _calibration(self) -> Mapping[str, Any] | None:
         stored = self._collection.get_setting("calibration")
         return stored if isinstance(stored, Mapping) else None
+
+
+def _quoted(turn: _Turn, checked: Checked) -> list[tuple[Hit, Span]]:
+    return [(turn.hits[n - 1], span) for n, span in checked.quotes.items()]
+
+
+def to_read_ahead(cited: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:
+    """What a next question on the documents of `cited` may need: these passages, then the others found in their documents."""
+    documents = {h.chunk.document for h in cited}
+    seen = {h.chunk.id for h in cited}
+    return [*cited, *(h for h in found if h.chunk.document in documents and h.chunk.id not in seen)]
 
 
 def answer(answerer: Any, request: AskRequest, cancel: Event | None = None) -> Answer:

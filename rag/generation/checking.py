@@ -50,16 +50,16 @@ def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
     named = next((n for n in cited_numbers(text) if n <= len(hits)), None)
     if cited_numbers(text) and not any(c.isalnum() for c in bare):
         quote = best_quote(question, hits, only=named)
-        return f"{quote.text} [{quote.n}]" if quote else None
+        return quote.cited if quote else None
     if YES_OR_NO.fullmatch(bare):
-        quote = best_quote(question, hits, only=named)
+        quote = best_quote(question, hits)  # a small model often names the wrong source for a single word
         mark = "：" if prompt_language(question) == "zh" else ": "
-        return f"{bare.strip(' .。')}{mark}{quote.text} [{quote.n}]" if quote else text
+        return f"{bare.strip(' .。')}{mark}{quote.cited}" if quote else text
     if is_refusal(bare):
         return None
     if says_nothing_new(bare, question):
         quote = best_quote(question, hits)
-        return f"{quote.text} [{quote.n}]" if quote and quote.coverage >= 0.5 else text
+        return quote.cited if quote and quote.coverage >= 0.5 else text
     cited = [hits[n - 1] for n in cited_numbers(text) if 0 < n <= len(hits)]
     whole = with_unit(bare, cited or hits, question)
     return text if whole == bare else with_citations(whole, cited_numbers(text))

@@ -95,11 +95,11 @@ def select(
     chosen = _worth_reading(question, hits)
     if not chosen:
         return NOTHING
-    spans = [sentence_spans(h.chunk.text) or [(0, len(h.chunk.text))] for h in chosen]
+    spans = [_sentences(h) for h in chosen]
     costs = [[estimate_tokens(h.chunk.text[a:b]) for a, b in of] for h, of in zip(chosen, spans, strict=True)]
     companions = [_companions(h.chunk.text, of) for h, of in zip(chosen, spans, strict=True)]
     headings = [estimate_tokens(_heading(h)) + 4 for h in chosen]
-    asked = [in_both(translated.get(h.chunk.language, ""), question) for h in chosen]
+    asked = _asked_of(question, chosen, translated)
     order = _telling_rows(_best_first(asked, chosen, spans, relevance), chosen, spans)
     if not (several or translated or likely_elsewhere(question, chosen)[0]):
         order = _standing_out(order, min(WORTH, WORTH * WORTH_BUDGET / budget))
@@ -120,6 +120,18 @@ def select(
     core = [(h, i) for h, i, _ in _standing_out(order, CORE_SHARE)[:CORE_MOST] if i in taken.get(h, ())]
     texts = [(chosen[h].chunk.document, chosen[h].chunk.text[slice(*spans[h][i])]) for h, i in core]
     return Context(tuple(chosen[hit] for hit in kept), sources, budget - left, tuple(texts))
+
+
+def ranked(
+    question: str,
+    hits: Sequence[Hit],
+    relevance: Relevance | None = None,
+    translated: Mapping[str, str] = MappingProxyType({}),
+) -> list[tuple[int, Span, float]]:
+    """(index of the hit, sentence, score) of all sentences that have to do with the question, best first."""
+    spans = [_sentences(h) for h in hits]
+    order = _best_first(_asked_of(question, hits, translated), hits, spans, relevance) if hits else []
+    return [(h, spans[h][i], score) for h, i, score in order]
 
 
 def growing(hits: Sequence[Hit], budget: int, step: int) -> Iterator[Context]:
@@ -215,6 +227,15 @@ def term_weights(question: str, sentences: Sequence[Iterable[str]]) -> dict[str,
 
 def _weak(term: str) -> bool:
     return term.isascii() and len(term) <= 3 and term.isalpha()
+
+
+def _asked_of(question: str, hits: Sequence[Hit], translated: Mapping[str, str]) -> list[str]:
+    """The question for each hit, in its language as well where there is a translation."""
+    return [in_both(translated.get(h.chunk.language, ""), question) for h in hits]
+
+
+def _sentences(hit: Hit) -> Sequence[Span]:
+    return sentence_spans(hit.chunk.text) or [(0, len(hit.chunk.text))]
 
 
 def _companions(text: str, spans: Sequence[Span]) -> list[tuple[int, ...]]:

@@ -60,7 +60,7 @@ class PromptMemory:
                 usable.append(s)
             if not usable:
                 continue
-            context, reused = _beginning_with(usable, len(usable) == len(shown), wanted, found, budget)
+            context, reused = _beginning_with(usable, wanted, found, budget)
             if context is not None and reused > saved:
                 best, saved = context, reused
         return best
@@ -81,15 +81,18 @@ def _key(hit: Hit) -> tuple[str, str]:
 
 
 def _beginning_with(
-    usable: Sequence[_Shown], whole: bool, wanted: Context, found: dict[tuple[str, str], Hit], budget: int
+    usable: Sequence[_Shown], wanted: Context, found: dict[tuple[str, str], Hit], budget: int
 ) -> tuple[Context | None, int]:
     """A context that starts with the usable sources and adds what `wanted` has beyond them, and the tokens it reuses."""
-    old = {s.key: s.source.text for s in usable}
     new = list(zip(wanted.hits, wanted.sources, strict=True))
-    texts = {document: " ".join(t for (d, _), t in old.items() if d == document) for document, _ in old}
-    if whole and wanted.core and all(_covered(texts.get(document, ""), text) for document, text in wanted.core):
-        tokens = sum(estimate_tokens(s.source.text) for s in usable)
-        return _numbered([(found[s.key], s.source) for s in usable]), tokens
+    texts: dict[str, str] = {}
+    for n, s in enumerate(usable, 1):  # no more of them than the question needs
+        texts[s.key[0]] = f"{texts.get(s.key[0], '')} {s.source.text}"
+        if wanted.core and all(_covered(texts.get(document, ""), text) for document, text in wanted.core):
+            enough = usable[:n]
+            return _numbered([(found[e.key], e.source) for e in enough]), sum(
+                estimate_tokens(e.source.text) for e in enough
+            )
     # The longest beginning of which each source is one that the question needs anyway.
     head: list[_Shown] = []
     for s in usable:

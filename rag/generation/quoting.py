@@ -19,6 +19,11 @@ from rag.index.tokenization import fold
 from rag.types import Hit, Span
 
 YES_OR_NO = re.compile(r"\W*(?:yes|no|是的?|不是|否|可以|不可以|不行|能|不能|会|不会|不|有|没有)\W*", re.IGNORECASE)
+# Words of a sentence that allow, ask for or deny something.
+YES_OR_NO_IN = re.compile(
+    r"\b(?:yes|no|not|never|none|cannot|can|may|must|allowed|forbidden|required)\b|n't\b|[不未没无非须能]|可以|允许|必须|是的",
+    re.IGNORECASE,
+)
 _BARE_NUMBER = re.compile(r"^\W{0,2}(\d[\d,，.]*\d|\d)[.。]?$")
 _WANTS = [
     ("quantity", re.compile(r"\bhow (?:many|much|long|old|far|often|high|large|big)\b|\bwhat (?:percentage|share|number|amount)\b|多少|几[个天年月次人名台元小]|多[大长久高重远]|百分之几")),
@@ -37,12 +42,17 @@ class Quote:
     coverage: float  # 0..1 of the question's words; names, numbers and identifiers weigh threefold
     fits: bool  # holds a fact of the kind that is asked for, and every name and figure of the question
 
+    @property
+    def cited(self) -> str:
+        """The sentence as an answer."""
+        return f"{self.text} [{self.n}]"
+
 
 def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Quote | None:
     """The sentence that speaks most of the question; `only` looks at one source. None when no source is in its language."""
     asked = facts(question)
     weights = question_weights(question, asked)
-    kind = _kind(question)
+    kind = wanted_kind(question)
     best: Quote | None = None
     for n, hit in enumerate(hits, 1):
         if (only is not None and n != only) or prompt_language(hit.chunk.text) != prompt_language(question):
@@ -92,18 +102,19 @@ def gives_what_is_asked(answer: str, question: str) -> bool:
     said, asked = facts(answer), facts(question)
     denied = bool(said.negated - asked.negated)
     # A short answer begins with the name it gives ("Tallinn [1]"): put behind a word, its capital tells that it is one.
-    kind = _kind(question)
+    kind = wanted_kind(question)
     named = facts(f"it is {answer}") if kind == "name" else said
     return denied or (not says_nothing_new(answer, question) and _has(kind, named, asked))
 
 
 def has_the_kind_asked_for(sentence: str, question: str) -> bool:
     """Whether a question that asks for a figure, a date or a name meets one in the sentence; False for other questions."""
-    kind = _kind(question)
+    kind = wanted_kind(question)
     return bool(kind) and _has(kind, facts(sentence), facts(question))
 
 
-def _kind(question: str) -> str:
+def wanted_kind(question: str) -> str:
+    """The kind of fact that is asked for: "quantity", "date", "name", or "" where no word tells."""
     return next((name for name, pattern in _WANTS if pattern.search(fold(question))), "")
 
 

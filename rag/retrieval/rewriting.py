@@ -38,6 +38,7 @@ _ASIDE = re.compile(r"[(（].*[)）]")  # "How much for a day? (Yunting)" asks o
 _PART_ENDS = re.compile(r"(?<=[?？；;])\s*")
 _JOINS = re.compile(
     r"[,，]?\s+(?:and|as well as|plus)\s+(?=(?:also\s+)?(?:what|who|whom|whose|when|where|why|which|how|is|are|do|does|can|may|must)\b)"
+    r"|[,，]\s+and\s+(?=(?:its|their)\b)"
     r"|[，,、]\s*(?:以及|并且|同时|还有|另外|另)\s*|(?<=[^，,、])(?:以及)(?=[^，。？]{2,}(?:吗|什么|多少|哪|谁|怎|如何|几))",
     re.IGNORECASE,
 )

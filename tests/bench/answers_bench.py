@@ -46,6 +46,15 @@ def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
+def article_files(folder: Path) -> dict[str, str]:
+    """The paragraphs of each title as the text of one file."""
+    articles: dict[str, list[str]] = defaultdict(list)
+    for d in lines(folder / "corpus.jsonl"):
+        # Lines as a PDF or a mail has them; with blank lines the splitter would make chunks far below its 1,000 characters.
+        articles[d["title"]].append(textwrap.fill(d["text"], 100))
+    return {t: "\n".join([t.replace("_", " "), "", *paragraphs]) for t, paragraphs in articles.items()}
+
+
 def pairs(folder: Path, n: int) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """About `2 n` articles as files (all paragraphs of a title), and two questions about one paragraph of each of `n` of them."""
     articles: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -58,8 +67,8 @@ def pairs(folder: Path, n: int) -> tuple[dict[str, str], list[tuple[str, str]]]:
         asked[document].append(queries[query])
     chosen = list(articles)[:: max(len(articles) // n, 1)][:n]
     both = [next(asked[d["id"]] for d in articles[t][1:] if len(asked[d["id"]]) >= 2) for t in chosen]
-    # Lines as a PDF or a mail has them; with blank lines the splitter would make chunks far below its 1,000 characters.
-    files = {t: "\n".join([t.replace("_", " "), ""] + [textwrap.fill(d["text"], 100) for d in articles[t]]) for t in list(articles)[:: max(len(articles) // (2 * n), 1)] + chosen}  # fmt: skip
+    texts = article_files(folder)
+    files = {t: texts[t] for t in [*list(articles)[:: max(len(articles) // (2 * n), 1)], *chosen]}
     return files, [(q[0], q[-1]) for q in both]
 
 

@@ -115,6 +115,17 @@ def test_a_question_on_sources_that_were_read_whole_begins_as_that_prompt_did() 
     assert [h.chunk.id for h in again.hits] == [1, 2]
 
 
+def test_no_more_of_an_earlier_prompt_is_shown_than_the_question_needs() -> None:
+    memory = PromptMemory()
+    for context in growing(HITS, 600, 20):
+        memory.remember(context)
+    hits = (HITS[1], HITS[0])  # the third source is not among them: what stands before it can be shown
+    again = memory.reuse(select("What is the hotel limit in Porto?", hits, 300), hits, 300)
+    assert [s.text for s in again.sources] == [LEAVE, TRAVEL]
+    first = memory.reuse(select("How many days of leave do interns receive?", hits, 300), hits, 300)
+    assert [s.text for s in first.sources] == [LEAVE]
+
+
 def test_of_a_table_only_the_rows_are_shown_that_speak_of_what_is_asked() -> None:
     head = "| Part | Description | Price |\n| --- | --- | --- |\n"
     rows = [

@@ -72,6 +72,7 @@ def test_without_history_nothing_is_added() -> None:
             "How many days of leave do I get, and who approves travel?",
             ("How many days of leave do I get", "who approves travel?"),
         ),
+        ("What is the number of the driver, and its price?", ("What is the number of the driver", "its price?")),
         ("年假有几天？出差谁批准？", ("年假有几天？", "出差谁批准？")),
         ("What is the limit for hotels and meals?", ("What is the limit for hotels and meals?",)),
         ("年假有多少天，以及如何申请？", ("年假有多少天", "如何申请？")),
