@@ -147,17 +147,14 @@ class GroundedAnswerer:
     def _read(self, turn: _Turn) -> reading.Context:
         """What the model is shown: chosen for the question, and where it costs nothing, as an earlier prompt began."""
         hits, budget = turn.result.hits, self._budget()
-        read = self._cut(turn, hits, budget)
-        memory = self._generator.memory if isinstance(self._generator, Remembers) else None
-        if memory is not None and read.hits:
-            read = memory.reuse(read, hits, budget)
-            memory.remember(read)
-        return read
+        cut = partial(self._cut, turn, hits, budget)
+        if not isinstance(self._generator, Remembers) or not hits:
+            return cut()
+        return self._generator.memory.chosen(cut, hits, budget, words_tell=not turn.several and not turn.translated)
 
-    def _cut(self, turn: _Turn, hits: Sequence[Hit], budget: int) -> reading.Context:
-        return reading.select(
-            turn.asked, hits, budget, self._relevance, several=turn.several, translated=turn.translated
-        )
+    def _cut(self, turn: _Turn, hits: Sequence[Hit], budget: int, *, by_words: bool = False) -> reading.Context:
+        relevance = None if by_words else self._relevance
+        return reading.select(turn.asked, hits, budget, relevance, several=turn.several, translated=turn.translated)
 
     def _finish(self, turn: _Turn, draft: Draft, cancel: Event | None) -> Answer:
         """The draft checked: an answer, or a refusal."""

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """How much of a second question's sources the model has read before, without a model: what reading ahead is worth.
 
-    python -m tests.bench.reuse_bench [--data ../shared/data] [--sets xquad_en,xquad_zh] [--ahead 0,200,800] [--work DIR]
+    python -m tests.bench.reuse_bench [--data ../shared/data] [--sets xquad_en,xquad_zh] [--ahead -1,0,200,800] [--work DIR]
 
-Articles become files and are ingested. Of each, a question is asked (what it cites is taken to be the passage with its answer), and then another one, about
-the same paragraph or about the next one of the article. Printed are, by tokens read ahead in between: new source tokens of the second question, the share of
-second questions with none, the share whose gold answer stands in what is shown, and tokens shown. Exactly what the service does, but for the model's own words.
+Articles become files and are ingested. Of each, a question is asked (what it cites is taken to be the passage with its answer), and
+then another one, about the same paragraph or about the next one of the article. Printed are, by tokens read ahead in between: new source
+tokens of the second question, the share of second questions with none, the share whose gold answer stands in what is shown, and tokens
+shown; -1 is a second question asked as if it were the first. What the service does, but for the model's own words.
 """
 
 from __future__ import annotations
@@ -58,8 +59,12 @@ def asked(folder: Path) -> dict[str, list[tuple[str, str, str, list[str], list[s
 def read(services: Services, question: str, memory: PromptMemory) -> tuple[reading.Context, tuple[Hit, ...]]:
     """What is shown for a question, and the hits."""
     hits = services.retriever().search(SearchRequest(question)).hits
-    wanted = reading.select(question, hits, BUDGET, services.relevance(), several=len(parts(question)) > 1)
-    return memory.reuse(wanted, hits, BUDGET), hits
+    several = len(parts(question)) > 1
+
+    def cut(*, by_words: bool = False) -> reading.Context:
+        return reading.select(question, hits, BUDGET, None if by_words else services.relevance(), several=several)
+
+    return memory.chosen(cut, hits, BUDGET, words_tell=not several), hits
 
 
 def new_tokens(shown: reading.Context, before: reading.Context) -> int:
@@ -77,7 +82,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", type=Path, default=Path("../shared/data"))
     ap.add_argument("--sets", default="xquad_en,xquad_zh")
-    ap.add_argument("--ahead", default="0,200,400,800")
+    ap.add_argument("--ahead", default="-1,0,200,800")
     ap.add_argument("--n", type=int, default=60)
     ap.add_argument("--work", type=Path)
     args = ap.parse_args()
@@ -111,7 +116,7 @@ def pair(services: Services, of: tuple[str, str, str, list[str], list[str]], ahe
     before = [shown]
     cited = [h for h in shown.hits if any(_bare(a) in _bare(h.chunk.text) for a in answers)][:1] or list(shown.hits[:1])
     before += reading.growing(to_read_ahead(cited, found), ahead, READ_AHEAD_STEP)
-    for context in before:
+    for context in before if ahead >= 0 else ():
         memory.remember(context)
     then, _ = read(services, second, memory)
     return (
