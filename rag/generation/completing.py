@@ -132,8 +132,9 @@ def _with_quote(answer: Answer, left: LeftOut, hit: Hit, span: Span) -> Answer:
         hits = hits if n <= len(hits) else (*hits, hit)
         citations = (*citations, *resolve((n,), hits, {n: span}))
     quote = safe_text(" ".join(hit.chunk.text[slice(*span)].split())).strip("| ")
+    part = safe_text(left.part[:1].upper() + left.part[1:])
     mark = "{part}：“{quote}”[{n}]" if prompt_language(left.part) == "zh" else "{part}: “{quote}” [{n}]"
-    text = mark.format(part=left.part[:1].upper() + left.part[1:], quote=quote, n=n)
+    text = mark.format(part=part, quote=quote, n=n)
     start = len(answer.text) + 1
     sentence = Sentence(text, "supported", (n,), (start, start + len(text)))
     return replace(
