@@ -19,7 +19,10 @@ from rag.generation.prompting import PromptSource
 from rag.generation.token_estimate import estimate_tokens
 from rag.types import Hit
 
-_KEPT = 64  # contexts; their states take about 10 MB each at 1.5B
+_KEPT = 64  # contexts
+_KEPT_TOKENS = (
+    24_000  # of all of them: their states take 28 MB a thousand tokens at 1.5B, and the engine keeps a gigabyte
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +37,23 @@ class PromptMemory:
     def __init__(self) -> None:
         self._lock = Lock()
         self._contexts: OrderedDict[tuple[tuple[str, str], ...], tuple[_Shown, ...]] = OrderedDict()
+        self._tokens: dict[tuple[tuple[str, str], ...], int] = {}
 
     def remember(self, context: Context) -> None:
-        """Notes that the model has read this."""
+        """Notes that the model has read this. A longer context that begins with it is forgotten: engines go back to where two prompts part."""
         shown = tuple(_Shown(_key(h), s) for h, s in zip(context.hits, context.sources, strict=True))
         key = tuple((s.key[0], s.source.text) for s in shown)
         with self._lock:
-            for old in [k for k in self._contexts if _begins(key, k)]:
-                del self._contexts[old]
-            self._contexts[key] = shown
-            while len(self._contexts) > _KEPT:
-                self._contexts.popitem(last=False)
+            for old in [k for k in self._contexts if _begins(key, k) or _begins(k, key)]:
+                self._forget(old)
+            self._contexts[key], self._tokens[key] = shown, context.tokens
+            while len(self._contexts) > _KEPT or (
+                len(self._contexts) > 1 and sum(self._tokens.values()) > _KEPT_TOKENS
+            ):
+                self._forget(next(iter(self._contexts)))
+
+    def _forget(self, key: tuple[tuple[str, str], ...]) -> None:
+        del self._contexts[key], self._tokens[key]
 
     def chosen(
         self, cut: Callable[..., Context], hits: Sequence[Hit], budget: int, *, words_tell: bool = True

@@ -126,6 +126,26 @@ def test_no_more_of_an_earlier_prompt_is_shown_than_the_question_needs() -> None
     assert [s.text for s in first.sources] == [LEAVE]
 
 
+def test_what_an_engine_has_given_up_is_not_shown_again() -> None:
+    memory = PromptMemory()
+    for context in growing(HITS, 600, 20):
+        memory.remember(context)
+    porto = select("What is the hotel limit in Porto?", HITS, 300)
+    assert memory.holding(porto, HITS) is not None
+    memory.remember(select("成都的住宿标准是多少？", HITS[2:], 300))  # begins otherwise
+    assert memory.holding(porto, HITS) is not None
+    memory.remember(
+        next(iter(growing(HITS[:1], 600, 600)))
+    )  # the beginning of what was read whole, and then a question
+    assert memory.holding(porto, HITS) is None
+    for n in range(40):  # far more than an engine keeps
+        long = hit(100 + n, "A sentence about shelves in the store. " * 120, f"Shelves {n}")
+        memory.remember([*growing([long], 2000, 2000)][-1])
+        assert memory.holding(select("shelves in the store", [long], 300), [long]) is not None
+    first = hit(100, "A sentence about shelves in the store. " * 120, "Shelves 0")
+    assert memory.holding(select("shelves in the store", [first], 300), [first]) is None
+
+
 def test_of_a_table_only_the_rows_are_shown_that_speak_of_what_is_asked() -> None:
     head = "| Part | Description | Price |\n| --- | --- | --- |\n"
     rows = [
