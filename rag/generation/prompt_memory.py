@@ -20,9 +20,7 @@ from rag.generation.token_estimate import estimate_tokens
 from rag.types import Hit
 
 _KEPT = 64  # contexts
-_KEPT_TOKENS = (
-    24_000  # of all of them: their states take 28 MB a thousand tokens at 1.5B, and the engine keeps a gigabyte
-)
+_KEPT_TOKENS = 24_000  # of all of them: states take 28 MB a thousand tokens at 1.5B, and the engine keeps a gigabyte
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
 
 Every question is answered with nothing refused for want of confidence, and its signals are kept (`--keep FILE`, and it goes on there). Printed
 are: right answers by kind; for each signal how well it alone tells right from wrong (area under the ROC curve); and for thresholds on the
-confidence of weights fitted to nine tenths and used on the tenth, right answers and questions without an answer that are refused, with
+confidence of the weights shipped, and of weights fitted to nine tenths and used on the tenth, right answers and questions without an answer that are refused, with
 95 % Wilson intervals; last the weights fitted to all.
 """
 
@@ -29,7 +29,7 @@ from eval.text_metrics import fact_recall
 from rag.generation.answering import GroundedAnswerer
 from rag.generation.answering import answer as drained
 from rag.generation.calibration import Uncalibrated, logistic
-from rag.generation.refusal import DEFAULT_WEIGHTS, Signals
+from rag.generation.refusal import DEFAULT_BIAS, DEFAULT_WEIGHTS, Signals
 from rag.generation.similarity import sentence_similarity
 from rag.settings import Settings
 from rag.types import AskRequest, SearchRequest
@@ -41,13 +41,22 @@ RIDGE = 0.3
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
 
 
+class Alone:
+    """A generator without its memory: every question is answered as if it were the first, in whatever order they come."""
+
+    def __init__(self, inner: Any) -> None:
+        self.name, self.context_length = inner.name, inner.context_length
+        self.count_tokens, self.stream, self.chance = inner.count_tokens, inner.stream, inner.chance
+        self.check, self.close = inner.check, inner.close
+
+
 def ask(services: Services, question: GoldenQuestion) -> dict[str, Any]:
     """The answer to one question, whether it is right, and its signals."""
     seen: list[Signals] = []
     answerer = GroundedAnswerer(
         Uncalibrated(),
         services.retriever(),
-        services.generator(),
+        Alone(services.generator()),
         services.settings,
         similarity=sentence_similarity(services.fields().embedders),
         relevance=services.relevance(),
@@ -130,12 +139,14 @@ def main() -> None:
     for k in range(10):
         sure[fold == k] = confidence(x[fold == k], fitted(x[fold != k], y[fold != k]))
     print(f"all, cross-validated: {auc(sure, y):.3f}")
-    kept = {r["id"]: s for r, s in zip(judged, sure, strict=True)}
-    for threshold in THRESHOLDS:
-        right = sum(r["right"] and kept[r["id"]] >= threshold for r in answerable)
-        nothing = [r for r in rows if r["kind"] == "unanswerable"]
-        refused = sum(kept.get(r["id"], -1.0) < threshold for r in nothing)
-        print(f"threshold {threshold}: right {share(right, len(answerable))}; refused {share(refused, len(nothing))}")
+    shipped = confidence(x, np.array([*DEFAULT_WEIGHTS.values(), DEFAULT_BIAS]))
+    for which, scores in (("shipped weights", shipped), ("cross-validated", sure)):
+        kept = {r["id"]: s for r, s in zip(judged, scores, strict=True)}
+        for threshold in THRESHOLDS:
+            right = sum(r["right"] and kept[r["id"]] >= threshold for r in answerable)
+            nothing = [r for r in rows if r["kind"] == "unanswerable"]
+            refused = share(sum(kept.get(r["id"], -1.0) < threshold for r in nothing), len(nothing))
+            print(f"{which}, threshold {threshold}: right {share(right, len(answerable))}; refused {refused}")
     w = fitted(x, y)
     print("weights", json.dumps(dict(zip([*names, "bias"], w.round(2).tolist(), strict=True))))
 
