@@ -52,7 +52,7 @@ def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
         quote = best_quote(question, hits, only=named)
         return quote.cited if quote else None
     if YES_OR_NO.fullmatch(bare):
-        quote = best_quote(question, hits)  # a small model often names the wrong source for a single word
+        quote = best_quote(question, hits, only=named)
         mark = "：" if prompt_language(question) == "zh" else ": "
         return f"{bare.strip(' .。')}{mark}{quote.cited}" if quote else text
     if is_refusal(bare):

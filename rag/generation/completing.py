@@ -85,8 +85,8 @@ def telling(
     left: LeftOut, question: str, answer: Answer, hits: Sequence[Hit], relevance: Relevance | None
 ) -> tuple[Hit, Span] | None:
     """The sentence of the hits that says what was left out; None where none speaks of it."""
-    known = _given(left.kind, without_citations(answer.text), question)
-    figures = _given("quantity", without_citations(answer.text), question)
+    bare = without_citations(answer.text)
+    known, figures = set(_given(left.kind, bare, question)), set(_given("quantity", bare, question))
     language = detect(question)
 
     def worth(at: tuple[int, Span, float]) -> float:
@@ -96,9 +96,9 @@ def telling(
         text = hits[h].chunk.text[slice(*span)]
         if score < WORTH:
             continue
-        if left.kind == "yes or no" and set(figures) & set(_given("quantity", text, question)):
+        if left.kind == "yes or no" and figures & set(_given("quantity", text, question)):
             continue  # it tells the part that was answered
-        if set(_given(left.kind, text, question)) - set(known):
+        if set(_given(left.kind, text, question)) - known:
             return hits[h], span
     return None
 

@@ -134,6 +134,11 @@ def ranked(
     return [(h, spans[h][i], score) for h, i, score in order]
 
 
+def tokens_of(sources: Iterable[PromptSource]) -> int:
+    """Estimated tokens of sources in a prompt, with their headings and numbers."""
+    return sum(estimate_tokens(s.text) + estimate_tokens(s.heading) + 4 for s in sources)
+
+
 def growing(hits: Sequence[Hit], budget: int, step: int) -> Iterator[Context]:
     """The hits uncut, for reading ahead in pieces: contexts in at most `budget` tokens, each of which begins as the one before it and is
     longer by at most `step` tokens or one sentence."""

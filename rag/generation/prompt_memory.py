@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from threading import Lock
 
-from rag.generation.context import Context
+from rag.generation.context import Context, tokens_of
 from rag.generation.prompting import PromptSource
 from rag.generation.token_estimate import estimate_tokens
 from rag.types import Hit
@@ -29,13 +29,18 @@ class _Shown:
     source: PromptSource
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    shown: tuple[_Shown, ...]
+    tokens: int
+
+
 class PromptMemory:
     """The contexts shown to one model, latest last. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._contexts: OrderedDict[tuple[tuple[str, str], ...], tuple[_Shown, ...]] = OrderedDict()
-        self._tokens: dict[tuple[tuple[str, str], ...], int] = {}
+        self._contexts: OrderedDict[tuple[tuple[str, str], ...], _Read] = OrderedDict()
 
     def remember(self, context: Context) -> None:
         """Notes that the model has read this. A longer context that begins with it is forgotten: engines go back to where two prompts part."""
@@ -43,15 +48,13 @@ class PromptMemory:
         key = tuple((s.key[0], s.source.text) for s in shown)
         with self._lock:
             for old in [k for k in self._contexts if _begins(key, k) or _begins(k, key)]:
-                self._forget(old)
-            self._contexts[key], self._tokens[key] = shown, context.tokens
-            while len(self._contexts) > _KEPT or (
-                len(self._contexts) > 1 and sum(self._tokens.values()) > _KEPT_TOKENS
-            ):
-                self._forget(next(iter(self._contexts)))
+                del self._contexts[old]
+            self._contexts[key] = _Read(shown, context.tokens)
+            while len(self._contexts) > 1 and (len(self._contexts) > _KEPT or self._kept_tokens() > _KEPT_TOKENS):
+                self._contexts.popitem(last=False)
 
-    def _forget(self, key: tuple[tuple[str, str], ...]) -> None:
-        del self._contexts[key], self._tokens[key]
+    def _kept_tokens(self) -> int:
+        return sum(read.tokens for read in self._contexts.values())
 
     def chosen(
         self, cut: Callable[..., Context], hits: Sequence[Hit], budget: int, *, words_tell: bool = True
@@ -91,7 +94,7 @@ class PromptMemory:
         """Of each context, latest first, the sources up to the first one that was not found: only a prefix can be reused."""
         with self._lock:
             remembered = list(reversed(self._contexts.values()))
-        beginnings = [list(takewhile(lambda s: s.key in found, shown)) for shown in remembered]
+        beginnings = [list(takewhile(lambda s: s.key in found, read.shown)) for read in remembered]
         return [b for b in beginnings if b]
 
 
@@ -150,5 +153,4 @@ def _covered(old: str, new: str) -> bool:
 
 def _numbered(pieces: Sequence[tuple[Hit, PromptSource]]) -> Context:
     sources = tuple(replace(s, n=n) for n, (_, s) in enumerate(pieces, 1))
-    tokens = sum(estimate_tokens(s.text) + estimate_tokens(s.heading) + 4 for s in sources)
-    return Context(tuple(h for h, _ in pieces), sources, tokens)
+    return Context(tuple(h for h, _ in pieces), sources, tokens_of(sources))

@@ -55,21 +55,32 @@ def article_files(folder: Path) -> dict[str, str]:
     return {t: "\n".join([t.replace("_", " "), "", *paragraphs]) for t, paragraphs in articles.items()}
 
 
-def pairs(folder: Path, n: int) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """About `2 n` articles as files (all paragraphs of a title), and two questions about one paragraph of each of `n` of them."""
-    articles: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for d in lines(folder / "corpus.jsonl"):
-        articles[d["title"]].append(d)
-    asked: dict[str, list[str]] = defaultdict(list)
+def questions_on(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The questions of a set by the document that answers them."""
     gold = [row.split("\t") for row in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]]
-    queries = {q["id"]: q["query"] for q in lines(folder / "queries.jsonl")}
+    queries = {q["id"]: q for q in lines(folder / "queries.jsonl")}
+    asked: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for query, document, _ in gold:
         asked[document].append(queries[query])
+    return asked
+
+
+def documents_of(folder: Path) -> dict[str, list[str]]:
+    """The documents of a set by their title, in order."""
+    articles: dict[str, list[str]] = defaultdict(list)
+    for d in lines(folder / "corpus.jsonl"):
+        articles[d["title"]].append(d["id"])
+    return articles
+
+
+def pairs(folder: Path, n: int) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """About `2 n` articles as files (all paragraphs of a title), and two questions about one paragraph of each of `n` of them."""
+    articles, asked = documents_of(folder), questions_on(folder)
     chosen = list(articles)[:: max(len(articles) // n, 1)][:n]
-    both = [next(asked[d["id"]] for d in articles[t][1:] if len(asked[d["id"]]) >= 2) for t in chosen]
+    both = [next(asked[d] for d in articles[t][1:] if len(asked[d]) >= 2) for t in chosen]
     texts = article_files(folder)
     files = {t: texts[t] for t in [*list(articles)[:: max(len(articles) // (2 * n), 1)], *chosen]}
-    return files, [(q[0], q[-1]) for q in both]
+    return files, [(q[0]["query"], q[-1]["query"]) for q in both]
 
 
 def first_token(args: argparse.Namespace) -> None:

@@ -126,6 +126,7 @@ def main() -> None:
         if kind != "unanswerable":
             print(f"{kind}: right {share(sum(right), len(right))}")
     answerable = [r for r in rows if r["kind"] != "unanswerable"]
+    nothing = [r for r in rows if r["kind"] == "unanswerable"]
     print(f"all with an answer: right, nothing refused, {share(sum(r['right'] for r in answerable), len(answerable))}")
 
     judged = [r for r in rows if r["signals"]]
@@ -144,7 +145,6 @@ def main() -> None:
         kept = {r["id"]: s for r, s in zip(judged, scores, strict=True)}
         for threshold in THRESHOLDS:
             right = sum(r["right"] and kept[r["id"]] >= threshold for r in answerable)
-            nothing = [r for r in rows if r["kind"] == "unanswerable"]
             refused = share(sum(kept.get(r["id"], -1.0) < threshold for r in nothing), len(nothing))
             print(f"{which}, threshold {threshold}: right {share(right, len(answerable))}; refused {refused}")
     w = fitted(x, y)

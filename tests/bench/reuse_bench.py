@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How much of a second question's sources the model has read before, without a model: what reading ahead is worth.
 
-    python -m tests.bench.reuse_bench [--data ../shared/data] [--sets xquad_en,xquad_zh] [--ahead -1,0,200,800] [--work DIR]
+    python -m tests.bench.reuse_bench [--data ../shared/data] [--sets xquad_en,xquad_zh] [--ahead=-1,0,200,800] [--work DIR]
 
 Articles become files and are ingested. Of each, a question is asked (what it cites is taken to be the passage with its answer), and
 then another one, about the same paragraph or about the next one of the article. Printed are, by tokens read ahead in between: new source
@@ -15,6 +15,7 @@ import argparse
 import json
 import tempfile
 from collections import defaultdict
+from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from statistics import mean, median
@@ -24,35 +25,33 @@ from ingest.indexing import IngestOptions, ingest
 from rag.generation import context as reading
 from rag.generation.answering import READ_AHEAD_STEP, to_read_ahead
 from rag.generation.prompt_memory import PromptMemory
-from rag.generation.token_estimate import estimate_tokens
 from rag.retrieval.rewriting import parts
 from rag.settings import Settings
 from rag.types import Hit, SearchRequest
 from rag.wiring import Services
-from tests.bench.answers_bench import article_files, lines
+from tests.bench.answers_bench import article_files, documents_of, questions_on
 
 BUDGET = 420
 
 
-def asked(folder: Path) -> dict[str, list[tuple[str, str, str, list[str], list[str]]]]:
-    """Kind of pair -> (article, first question, second question, answers of both)."""
-    gold = [row.split("\t") for row in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]]
-    queries = {q["id"]: q for q in lines(folder / "queries.jsonl")}
-    of: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for query, document, _ in gold:
-        of[document].append(queries[query])
-    articles: dict[str, list[str]] = defaultdict(list)
-    for d in lines(folder / "corpus.jsonl"):
-        articles[d["title"]].append(d["id"])
-    out: dict[str, list[tuple[str, str, str, list[str], list[str]]]] = defaultdict(list)
-    for title, documents in articles.items():
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two questions about one article, one after the other."""
+
+    first: dict[str, Any]
+    second: dict[str, Any]
+
+
+def asked(folder: Path) -> dict[str, list[Pair]]:
+    """Pairs by what the second question is about."""
+    of = questions_on(folder)
+    out: dict[str, list[Pair]] = defaultdict(list)
+    for documents in documents_of(folder).values():
         for here, following in pairwise(documents[1:]):
             if len(of[here]) >= 2:
-                a, b = of[here][0], of[here][-1]
-                out["same paragraph"].append((title, a["query"], b["query"], a["answers"], b["answers"]))
+                out["same paragraph"].append(Pair(of[here][0], of[here][-1]))
             if of[here] and of[following]:
-                a, b = of[here][0], of[following][0]
-                out["next paragraph"].append((title, a["query"], b["query"], a["answers"], b["answers"]))
+                out["next paragraph"].append(Pair(of[here][0], of[following][0]))
     return out
 
 
@@ -74,7 +73,7 @@ def new_tokens(shown: reading.Context, before: reading.Context) -> int:
             continue
         whole = old is None or not old.text.startswith(source.text)
         rest = shown.sources[i if whole else i + 1 :]
-        return sum(estimate_tokens(s.text) + estimate_tokens(s.heading) + 4 for s in rest)
+        return reading.tokens_of(rest)
     return 0
 
 
@@ -108,22 +107,18 @@ def main() -> None:
                         print(json.dumps(line | {"tokens shown, median": median(tokens)}), flush=True)
 
 
-def pair(services: Services, of: tuple[str, str, str, list[str], list[str]], ahead: int) -> tuple[int, bool, int]:
+def pair(services: Services, of: Pair, ahead: int) -> tuple[int, bool, int]:
     """New tokens of the second question, whether its answer is shown, and the tokens shown."""
-    _, first, second, answers, wanted = of
+    shown, found = read(services, of.first["query"], PromptMemory())
+    cited = [h for h in shown.hits if any(_bare(a) in _bare(h.chunk.text) for a in of.first["answers"])]
+    passages = to_read_ahead(cited[:1] or shown.hits[:1], found)
+    before = [shown, *reading.growing(passages, ahead, READ_AHEAD_STEP)] if ahead >= 0 else []
     memory = PromptMemory()
-    shown, found = read(services, first, memory)
-    before = [shown]
-    cited = [h for h in shown.hits if any(_bare(a) in _bare(h.chunk.text) for a in answers)][:1] or list(shown.hits[:1])
-    before += reading.growing(to_read_ahead(cited, found), ahead, READ_AHEAD_STEP)
-    for context in before if ahead >= 0 else ():
+    for context in before:
         memory.remember(context)
-    then, _ = read(services, second, memory)
-    return (
-        min(new_tokens(then, b) for b in before),
-        any(_bare(a) in _bare(s.text) for a in wanted for s in then.sources),
-        then.tokens,
-    )
+    then, _ = read(services, of.second["query"], memory)
+    new = min((new_tokens(then, b) for b in before), default=then.tokens)
+    return new, any(_bare(a) in _bare(s.text) for a in of.second["answers"] for s in then.sources), then.tokens
 
 
 def _bare(text: str) -> str:
