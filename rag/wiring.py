@@ -28,7 +28,6 @@ class Services:
         self._lock = RLock()
         self._generator_lock = RLock()  # its own: weights may take minutes to come, and searches do not wait for them
         self._collections: dict[str, Collection] = {}
-        self._replaced: list[Collection] = []  # still open: requests that began with them end with them
         self._fields: dict[str, Fields] = {}
         self._relevances: dict[str, SentenceRelevance] = {}  # they keep vectors of sentences from question to question
         self._retrievers: dict[str, Retriever] = {}
@@ -48,10 +47,7 @@ class Services:
         name = name or self.settings.collection
         with self._lock:
             if name in self._collections and self._collections[name].replaced:
-                self._replaced.append(self._collections.pop(name))
-                self._retrievers.pop(name, None)
-                self._fields.pop(name, None)
-                self._relevances.pop(name, None)
+                self._drop(name)
             if name not in self._collections:
                 home = self.home
                 if create and not home.exists(name):
@@ -131,14 +127,11 @@ class Services:
         return view
 
     def forget(self, name: str) -> None:
-        """Closes a collection, before it is removed."""
+        """Lets go of a collection, before it is removed; waits for a compaction of it."""
         with self._lock:
-            self._retrievers.pop(name, None)
-            self._fields.pop(name, None)
-            self._relevances.pop(name, None)
-            opened = self._collections.pop(name, None)
-            if opened is not None:
-                opened.close()
+            opened = self._drop(name)
+        if opened is not None:
+            opened.wait()
 
     def close(self) -> None:
         """Frees models, files and connections."""
@@ -147,13 +140,19 @@ class Services:
                 self._generator.close()
                 self._generator = None
         with self._lock:
-            for collection in (*self._collections.values(), *self._replaced):
+            for collection in self._collections.values():
                 collection.close()
             self._collections.clear()
-            self._replaced.clear()
             self._fields.clear()
             self._relevances.clear()
             self._retrievers.clear()
+
+    def _drop(self, name: str) -> Collection | None:
+        """Not closed: requests that began with it end with it, and its files are freed with the last of them."""
+        self._retrievers.pop(name, None)
+        self._fields.pop(name, None)
+        self._relevances.pop(name, None)
+        return self._collections.pop(name, None)
 
     def __enter__(self) -> Services:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -30,7 +31,10 @@ async def listed(request: Request) -> Response:
     who = caller(request)
 
     def read() -> list[dict[str, Any]]:
-        found = [_described(service, name, who.groups) for name in sorted(service.services.home.names())]
+        found = []
+        for name in sorted(service.services.home.names()):
+            with suppress(NotFound):  # removed since its name was read
+                found.append(_described(service, name, who.groups))
         return [c for c in found if who.admin or c["documents"] or c["default"]]
 
     return JSONResponse({"collections": await service.search(read)})

@@ -66,7 +66,7 @@ class Collection:
         self._segments: dict[str, Segment] = {}
         self._current: Snapshot | None = None
         self._old: dict[int, Snapshot] = {}
-        self._worker = compaction.Worker(self)
+        self._worker = compaction.Worker()
         marked = _marked(folder)
         self._opened = _inode(folder)
         self.database = connect(folder / DATABASE, create=False)  # for the writer
@@ -166,7 +166,7 @@ class Collection:
     def compact(self, keep: int | None = None) -> int:
         """Merges all segments that can be merged. With `keep`, only the last `keep` generations stay readable, and chunks that
         none of them has are dropped. Returns the chunks dropped. Blocks neither readers nor the writer."""
-        self._worker.wait()
+        self.wait()
         return compaction.compact(self, keep=keep, everything=True)
 
     def backup(self, file: Path) -> None:
@@ -216,11 +216,15 @@ class Collection:
 
     def after_commit(self) -> None:
         """Starts a background compaction when one is due."""
-        self._worker.start_if_due()
+        self._worker.start_if_due(self)
+
+    def wait(self) -> None:
+        """Until a compaction that runs has ended."""
+        self._worker.wait()
 
     def close(self) -> None:
         """Waits for a compaction that runs, and frees the files. Closing twice is harmless."""
-        self._worker.wait()
+        self.wait()
         with self._lock:
             self._current = None
             self._old.clear()

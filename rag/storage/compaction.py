@@ -54,21 +54,20 @@ def due(rows: Sequence[SegmentRow], everything: bool = False) -> tuple[int, int]
 class Worker:
     """Compacts in a thread of its own, one merge at a time."""
 
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
+    def __init__(self) -> None:
         self._lock = Lock()
         self._thread: Thread | None = None
         self.failure: RagError | None = (
             None  # of the last run; shown by `verify`, never fatal: the data is whole without it
         )
 
-    def start_if_due(self) -> None:
+    def start_if_due(self, collection: Collection) -> None:
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return
-            if self._collection.database.value("SELECT count(*) FROM segments") < MANY:
+            if collection.database.value("SELECT count(*) FROM segments") < MANY:
                 return
-            self._thread = Thread(target=self._run, name=f"compact {self._collection.name}")
+            self._thread = Thread(target=self._run, args=(collection,), name=f"compact {collection.name}")
             self._thread.start()
 
     def wait(self) -> None:
@@ -77,10 +76,10 @@ class Worker:
         if thread is not None:
             thread.join()
 
-    def _run(self) -> None:
+    def _run(self, collection: Collection) -> None:
         try:
             self.failure = None
-            compact(self._collection)
+            compact(collection)
         except RagError as e:
             self.failure = e
 

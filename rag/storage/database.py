@@ -143,7 +143,7 @@ def connect(path: Path, *, create: bool = True) -> Database:
     Raises CorruptCollection for a file that is no checked SQLite database, StorageFailed when it cannot be opened.
     """
     apsw = _apsw()
-    new = not path.exists() or path.stat().st_size == 0
+    new = _size(path) == 0
     if new and not create:
         raise CorruptCollection(f"{path}: missing or empty; restore it from a backup")
     with _translated(path):
@@ -167,6 +167,13 @@ def connect(path: Path, *, create: bool = True) -> Database:
             f"{path}: its pages carry no checksums, so it is not the file we wrote; restore a backup"
         )
     return Database(path, connection)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def page_problems(path: Path) -> list[str]:

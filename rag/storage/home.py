@@ -63,20 +63,20 @@ class Home:
     def open(self, name: str, *, any_tokenizer: bool = False) -> Collection:
         """Raises NotFound, CorruptCollection, CollectionMismatch (with `any_tokenizer` not for another tokenizer's tokens)."""
         path = self._path(name)
-        if not path.is_dir():
-            raise NotFound(f"collection {name}: there is none in {self.folder}; make it with `rag ingest PATH`")
-        try:
-            return Collection(
-                path,
-                self.disk,
-                exact_vectors=self._exact_vectors,
-                threads=self._threads,
-                any_tokenizer=any_tokenizer,
-            )
-        except CorruptCollection:
-            if path.is_dir():
-                raise
-            raise NotFound(f"collection {name}: it was removed meanwhile") from None
+        while folder := _inode(path):
+            try:
+                return Collection(
+                    path,
+                    self.disk,
+                    exact_vectors=self._exact_vectors,
+                    threads=self._threads,
+                    any_tokenizer=any_tokenizer,
+                )
+            except (CorruptCollection, StorageFailed):
+                if _inode(path) == folder:
+                    raise
+                # It was removed or replaced while its files were opened.
+        raise NotFound(f"collection {name}: there is none in {self.folder}; make it with `rag ingest PATH`")
 
     def names(self) -> list[str]:
         """The collections, sorted."""
@@ -145,3 +145,11 @@ class Home:
             raise UsageError(f"collection {name!r}: a name has letters, digits, '-', '_' and '.', at most 64")
         self._mend(name)
         return self.folder / COLLECTIONS / name
+
+
+def _inode(folder: Path) -> int:
+    """0 where there is no such folder."""
+    try:
+        return folder.stat().st_ino if folder.is_dir() else 0
+    except FileNotFoundError:
+        return 0

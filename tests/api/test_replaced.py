@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rag.settings import Settings
 from rag.storage.home import Home
-from tests.api.toy import Live, add
+from tests.api.toy import Live, ToyServices, add
 
 
 def test_the_service_goes_on_with_what_took_its_place(tmp_path: Path) -> None:
@@ -23,3 +24,25 @@ def test_the_service_goes_on_with_what_took_its_place(tmp_path: Path) -> None:
         assert live.client.get("/readyz").status_code == 200
         Home(home).remove("default")
         assert live.client.post("/search", json=ask).status_code == 404
+
+
+def test_a_request_ends_with_the_collection_that_it_began_with(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    add(home, {"clock.md": "The tower clock was built in 1874."})
+    with ToyServices(Settings(home=home)) as services:
+        snapshot = services.collection().snapshot()
+        services.forget("default")
+        services.home.remove("default")
+        assert "1874" in snapshot.document("clock").text
+
+
+def test_collections_that_come_and_go_leave_no_open_files(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with ToyServices(Settings(home=home)) as services:
+        open_before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(5):
+            add(home, {"clock.md": "The tower clock was built in 1874."})
+            assert services.collection().snapshot().documents()
+            services.forget("default")
+            services.home.remove("default")
+        assert len(list(Path("/proc/self/fd").iterdir())) <= open_before

@@ -297,7 +297,7 @@ class TestCompaction:
     def test_segments_stay_few_by_themselves(self, collection: Collection) -> None:
         for i in range(40):
             put(collection, (f"d{i}", f"{chr(97 + i % 26) * (3 + i // 26)} common"))
-        collection._worker.wait()
+        collection.wait()
         assert collection.segment_count() <= 10
         assert found(collection, "common") == {f"d{i}" for i in range(40)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -54,6 +55,28 @@ class TestHome:
         monkeypatch.setattr(reader, "open_segments", late)
         with pytest.raises(NotFound, match="removed meanwhile"):
             reader.snapshot()
+
+    def test_opening_what_is_made_and_removed_all_the_time(self, store_home: Home) -> None:
+        stop = Event()
+
+        def make_and_remove() -> None:
+            while not stop.is_set():
+                store_home.create("default", CARD).close()
+                store_home.remove("default")
+
+        thread = Thread(target=make_and_remove)
+        thread.start()
+        opened = missed = 0
+        try:
+            while min(opened, missed) < 5:
+                try:
+                    store_home.open("default").close()
+                    opened += 1
+                except NotFound:
+                    missed += 1
+        finally:
+            stop.set()
+            thread.join()
 
     def test_replace_takes_the_place_and_mends_itself_after_a_cut(
         self, store_home: Home, collection: Collection
