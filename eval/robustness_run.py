@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,18 +13,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from eval.arms import generated
-from eval.given import status_of
-from eval.golden import GoldenQuestion
-from eval.plain_chain import PROMPT, TOKENS
 from eval.robustness import Case, correct, documents_at, read_cases
+from eval.robustness_arms import Probe, Say, plain, rag
 from eval.statistics import compare, holm, interval
 from rag.errors import UsageError
-from rag.generation.answering import GroundedAnswerer
-from rag.generation.answering import answer as drained
-from rag.protocols import Generator
+from rag.generation.refusal import DEFAULT_THRESHOLD
 from rag.settings import Settings
-from rag.types import AskRequest, Chunk, Hit, Message, SearchRequest, SearchResult
+
+FALSE_REFUSALS = 0.1  # the share of answerable questions that a fitted threshold may refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +42,6 @@ class Wanted:
             raise UsageError("--documents, --parallel and --limit are at least 1")
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One question over given documents, and the measure that its answer counts for."""
-
-    key: str
-    measure: str
-    case: Case
-    documents: tuple[str, ...]
-
-
-Say = Callable[[Probe], tuple[str, bool]]  # -> (text, refused)
-
-
 def measure(wanted: Wanted, settings: Settings) -> dict[str, Any]:
     """Asks everything, both ways; writes report.json and answers.jsonl. A run that was interrupted goes on."""
     from rag.generation.generators import open_generator
@@ -68,8 +51,8 @@ def measure(wanted: Wanted, settings: Settings) -> dict[str, Any]:
     generator = open_generator(settings)
     wanted.out.mkdir(parents=True, exist_ok=True)
     try:
-        said = _ask(probes, {"rag": _rag(generator, settings, wanted.seed), "plain": _plain(generator, wanted.seed)}, wanted,
-                    generator.name)  # fmt: skip
+        arms = {"rag": rag(generator, settings, wanted.seed), "plain": plain(generator, wanted.seed)}
+        said = _ask(probes, arms, wanted, generator.name)
     finally:
         generator.close()
     found = _report(probes, said, wanted, generator.name)
@@ -108,58 +91,15 @@ def _probes(cases: Sequence[Case], wanted: Wanted) -> list[Probe]:
     return probes
 
 
-def _rag(generator: Generator, settings: Settings, seed: int) -> Say:
-    """The service's answering over given documents."""
-
-    def say(probe: Probe) -> tuple[str, bool]:
-        hits = tuple(_hit(n, text, probe.case.lang) for n, text in enumerate(probe.documents, 1))
-        answerer = GroundedAnswerer(_NoSettings(), _Given(hits), generator, settings)
-        given = drained(answerer, AskRequest(SearchRequest(probe.case.question), seed=seed))
-        return given.text, given.status == "abstained"
-
-    return say
-
-
-def _plain(generator: Generator, seed: int) -> Say:
-    """The plain prompt with the same documents stuffed in."""
-
-    def say(probe: Probe) -> tuple[str, bool]:
-        prompt = PROMPT.format(context="\n\n".join(probe.documents), question=probe.case.question)
-        question = GoldenQuestion(probe.key, probe.case.question)
-        text = generated("plain", question, generator, [Message("user", prompt)], TOKENS, seed).text
-        return text, status_of(text) == "abstained"
-
-    return say
-
-
-class _Given:
-    """A retriever that finds what it was given."""
-
-    def __init__(self, hits: tuple[Hit, ...]) -> None:
-        self._hits = hits
-
-    def search(self, request: SearchRequest) -> SearchResult:
-        return SearchResult(self._hits, 0, 0.0, request.question)
-
-
-class _NoSettings:
-    """A collection without calibration: these documents are of no collection."""
-
-    def get_setting(self, key: str) -> None:
-        return None
-
-
-def _hit(n: int, text: str, lang: str) -> Hit:
-    chunk = Chunk(n, f"document-{n}", text, (0, len(text)), language=lang)
-    return Hit(chunk, 1.0 / n, n, "", f"document-{n}")
-
-
 def _ask(
     probes: Sequence[Probe], arms: Mapping[str, Say], wanted: Wanted, model: str
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """(arm, probe key) -> {"text", "refused"}; kept line by line, so that a run can be gone on with."""
+    """(arm, probe key) -> {"text", "refused", "confidence"}; kept line by line, so that a run can be gone on with."""
     file = wanted.out / "answers.jsonl"
-    identity = json.dumps({"model": model, "seed": wanted.seed, "documents": wanted.documents})
+    # With a limit the documents that fill up are other ones.
+    identity = json.dumps(
+        {"model": model, "seed": wanted.seed, "documents": wanted.documents, "limit": wanted.limit, "form": 2}
+    )
     run = wanted.out / "run.json"
     done: dict[tuple[str, str], dict[str, Any]] = {}
     lock = Lock()
@@ -177,8 +117,7 @@ def _ask(
     ):
 
         def ask(arm: str, probe: Probe) -> None:
-            text, refused = arms[arm](probe)
-            row = {"arm": arm, "key": probe.key, "text": text, "refused": refused}
+            row = {"arm": arm, "key": probe.key, **asdict(arms[arm](probe))}
             with lock:
                 done[arm, probe.key] = row
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -201,20 +140,53 @@ def _report(
     for probe in probes:
         for arm, of in values.items():
             row = said[arm, probe.key]
-            for name, value in _values(probe, str(row["text"]), bool(row["refused"])).items():
+            for name, value in _values(probe, str(row["text"]), _refused(row, DEFAULT_THRESHOLD)).items():
                 of.setdefault(name, []).append(value)
     comparisons = [(m, compare(values["rag"][m], values["plain"][m], wanted.seed)) for m in values["rag"]]
     corrected = holm([c.p for _, c in comparisons])
+    runs = {arm: {m: asdict(interval(v, wanted.seed)) for m, v in of.items()} for arm, of in values.items()}
+    fitted = _with_fitted_thresholds(probes, {key: row for (arm, key), row in said.items() if arm == "rag"})
+    runs["rag, fitted threshold"] = {m: asdict(interval(v, wanted.seed)) for m, v in fitted.items()}
     return {
         "what": "robustness",
         "model": model,
         "seed": wanted.seed,
         "documents": wanted.documents,
-        "runs": {arm: {m: asdict(interval(v, wanted.seed)) for m, v in of.items()} for arm, of in values.items()},
+        "threshold": DEFAULT_THRESHOLD,
+        "runs": runs,
         "comparisons": [
             {"measure": m, **asdict(c), "p_corrected": p} for (m, c), p in zip(comparisons, corrected, strict=True)
         ],
     }
+
+
+def _refused(row: Mapping[str, Any], threshold: float) -> bool:
+    """Whether an answer is refused: by its arm, or because it is less sure than the threshold."""
+    sure = row.get("confidence")
+    return bool(row["refused"]) or (sure is not None and float(sure) < threshold)
+
+
+def _with_fitted_thresholds(probes: Sequence[Probe], said: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Accuracy and refusals of each half of a language's questions at the highest threshold that refuses at most FALSE_REFUSALS of the
+    answerable questions of the other half: what `rag calibrate` gives a collection, without a look at what is measured."""
+    found: dict[str, list[float]] = {}
+    for lang in sorted({p.case.lang for p in probes}):
+        tried = [p for p in probes if p.case.lang == lang and p.measure.startswith(("accuracy", "refused"))]
+        names = sorted({p.case.id for p in tried})
+        for side in (0, 1):
+            half = set(names[side::2])
+            sure = [_sureness(said[p.key]) for p in tried if p.case.id not in half and p.measure.startswith("accuracy")]
+            threshold = sorted(sure)[int(FALSE_REFUSALS * len(sure))] if sure else DEFAULT_THRESHOLD
+            for p in tried:
+                if p.case.id in half:
+                    row = said[p.key]
+                    for name, value in _values(p, str(row["text"]), _refused(row, threshold)).items():
+                        found.setdefault(name, []).append(value)
+    return found
+
+
+def _sureness(row: Mapping[str, Any]) -> float:
+    return 0.0 if row["refused"] else float(row["confidence"])
 
 
 def _values(probe: Probe, text: str, refused: bool) -> dict[str, float]:

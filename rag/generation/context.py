@@ -38,6 +38,7 @@ RIGHT_KIND = 0.1  # for a sentence with the kind of fact that is asked for (a fi
 # budget of 420 tokens with it shows as many answers as 210 tokens filled to the brim, and its median is 126 to 200 tokens.
 WORTH = 0.4
 ROW_WORTH = 0.7  # of the best row's score in the same chunk: among rows that are shown for nothing a small model reads the wrong line
+SHORT = 300  # tokens: what is no longer than this is shown whole, for there is little to gain by cutting
 WORTH_BUDGET = 420  # tokens that WORTH was chosen for; who reads more in the same time is shown more
 
 # Sections that say what held once, and questions that may ask for it.
@@ -89,7 +90,8 @@ def select(
     """The best sentences of the best hits, in the order of hits and text, in at most `budget` tokens (at least one sentence).
 
     Where the scores tell, only what stands out is taken. They do not where `several` things are asked for, each with sentences of its
-    own, nor where the answer is likely to stand in another language: then the whole budget is used. `translated` has the question in
+    own, nor where the answer is likely to stand in another language: then the whole budget is used. Hits of at most SHORT tokens in
+    all are not cut, tables apart. `translated` has the question in
     other languages: hits in them are held against that.
     """
     chosen = _worth_reading(question, hits)
@@ -103,8 +105,12 @@ def select(
     order = _telling_rows(_best_first(asked, chosen, spans, relevance), chosen, spans)
     if not (several or translated or likely_elsewhere(question, chosen)[0]):
         order = _standing_out(order, min(WORTH, WORTH * WORTH_BUDGET / budget))
+    whole = sum(map(sum, costs)) + sum(headings)
+    tables = any(_is_row(h.chunk.text, s) for h, of in zip(chosen, spans, strict=True) for s in of)
     taken: dict[int, list[int]] = {}
     left = budget
+    if whole <= min(SHORT, budget) and not tables:
+        taken, left = {hit: list(range(len(of))) for hit, of in enumerate(spans)}, budget - whole
     for hit, sentence, _ in order:
         shown = taken.get(hit, [])
         group = [i for i in (sentence, *companions[hit][sentence]) if i not in shown]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from eval.robustness import correct, documents_at, read_cases
-from eval.robustness_run import Wanted, _ask, _probes
+from eval.robustness import Case, correct, documents_at, read_cases
+from eval.robustness_arms import Probe, Said
+from eval.robustness_run import Wanted, _ask, _probes, _report
 from rag.errors import UsageError
 
 
@@ -74,11 +76,33 @@ def test_answers_asked_side_by_side_are_all_kept(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
     wanted = Wanted(folder, (0.6,), 5, None, 0, tmp_path, parallel=4)
     probes = _probes(read_cases(folder), wanted)
-    said = _ask(probes, {"rag": lambda p: (p.key, False), "plain": lambda p: ("", True)}, wanted, "toy")
+    said = _ask(probes, {"rag": lambda p: Said(p.key, False, 0.5), "plain": lambda p: Said("", True)}, wanted, "toy")
     assert {k: v["text"] for k, v in said.items() if k[0] == "rag"} == {("rag", p.key): p.key for p in probes}
     assert len((tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()) == 2 * len(probes)
     again = _ask(probes, {}, wanted, "toy")
     assert again == said
+
+
+def test_refusals_are_counted_at_the_shipped_threshold_and_at_one_of_the_other_half(tmp_path: Path) -> None:
+    """Forty questions, every tenth answered without being sure of it, and without an answer never more than half sure."""
+    cases = [Case(f"en-fact-{n:02}", "fact", "en", "Who won?", (("Ann",),), ("Ann won.",), ()) for n in range(40)]
+    wanted = Wanted(tmp_path, (0.6,), 5, None, 0, tmp_path)
+    accuracy, refused = "accuracy at noise 0.6, en", "refused without an answer, en"
+    probes = [Probe(f"{c.id}|{m}", m, c, ()) for c in cases for m in (accuracy, refused)]
+    sure = {accuracy: [0.1] + [0.9] * 9, refused: [0.5] * 9 + [0.2]}
+    said = {
+        (arm, p.key): asdict(Said("Ann [1]", False, sure[p.measure][i // 2 // 2 % 10] if arm == "rag" else None))
+        for i, p in enumerate(probes)
+        for arm in ("rag", "plain")
+    }
+    runs = _report(probes, said, wanted, "toy")["runs"]
+    assert {m: f["mean"] for m, f in runs["rag"].items()} == {
+        accuracy: 0.9, "wrongly refused at noise 0.6, en": 0.1, refused: 0.1,
+    }  # fmt: skip
+    assert {m: f["mean"] for m, f in runs["rag, fitted threshold"].items()} == {
+        accuracy: 0.9, "wrongly refused at noise 0.6, en": 0.1, refused: 1.0,
+    }  # fmt: skip
+    assert runs["plain"][refused]["mean"] == 0.0
 
 
 def test_a_folder_without_rgb_and_odd_rates_are_refused(tmp_path: Path) -> None:
