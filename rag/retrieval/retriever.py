@@ -20,7 +20,7 @@ from rag.retrieval.other_language import LIFTED
 from rag.retrieval.page_quality import PageQuality
 from rag.retrieval.pool import DEPTH, KEYWORD, Pool, gather
 from rag.retrieval.query import Query, understand
-from rag.retrieval.reranking import CANDIDATES, Reranking, open_reranking
+from rag.retrieval.reranking import CANDIDATES, NoReranking, Reranking, open_reranking
 from rag.retrieval.rewriting import is_follow_up, parts, self_contained
 from rag.retrieval.signals import Head
 from rag.retrieval.why_not import Search, reason
@@ -76,7 +76,7 @@ class HybridRetriever:
         found = self._without(found, self._superseded(found, snapshot, request), losses)
         found = self._without(found, self._copies(found, snapshot), losses)
         notes: tuple[str, ...] = ()
-        if request.rerank and request.mode == "hybrid":
+        if request.rerank and request.mode == "hybrid" and not isinstance(self._reranking, NoReranking):
             found = self._reranked(found, queries[0], snapshot, allowed, fused[0].foreign)
             notes = self._reranking.notes
         found = self._without(found, _crowded(found, request.k), losses)
