@@ -26,14 +26,14 @@ class Fused:
     foreign: float = 0.0  # share of other languages than the question's in what the caller may see
 
     @cached_property
-    def _columns(self) -> dict[str, list[StageScore | None]]:
-        columns: dict[str, list[StageScore | None]] = {}
+    def _columns(self) -> dict[str, explain.Column]:
+        columns: dict[str, explain.Column] = {}
         for name, signal in self.pool.signals.items():
             held = np.where(signal.scores > 0, signal.scores, np.nan) if name == KEYWORD else signal.scores
-            columns[name] = explain.standing(held.astype(np.float32))
+            columns[name] = explain.Column(held.astype(np.float32))
         if self.pool.dense:
-            columns["dense"] = explain.standing(self.dense)
-        columns["fusion"] = explain.standing(self.scores)
+            columns["dense"] = explain.Column(self.dense)
+        columns["fusion"] = explain.Column(self.scores)
         return columns
 
     def best(self, n: int) -> list[int]:

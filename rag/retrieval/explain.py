@@ -11,13 +11,20 @@ from rag.index.tokenization import tokenize
 from rag.types import StageScore
 
 
-def standing(scores: NDArray[np.float32]) -> list[StageScore | None]:
-    """Rank and score of each candidate in one stage; None where it has none (NaN)."""
-    filled = np.where(np.isnan(scores), -np.inf, scores)
-    order = np.argsort(-filled, kind="stable")
-    ranks = np.empty(len(scores), np.int64)
-    ranks[order] = np.arange(1, len(scores) + 1)
-    return [None if np.isnan(s) else StageScore(int(r), float(s)) for r, s in zip(ranks, scores, strict=True)]
+class Column:
+    """One stage's scores of all candidates, NaN where it has none, and their ranks from 1."""
+
+    def __init__(self, scores: NDArray[np.float32]) -> None:
+        self._scores = scores
+        self._ranks = np.empty(len(scores), np.int64)
+        self._ranks[np.argsort(-np.where(np.isnan(scores), -np.inf, scores), kind="stable")] = np.arange(
+            1, len(scores) + 1
+        )
+
+    def __getitem__(self, at: int) -> StageScore | None:
+        """Rank and score of a candidate; None where it has none."""
+        score = float(self._scores[at])
+        return None if np.isnan(score) else StageScore(int(self._ranks[at]), score)
 
 
 def matched_terms(terms: Mapping[str, float], text: str) -> tuple[str, ...]:

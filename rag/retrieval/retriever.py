@@ -214,10 +214,11 @@ class HybridRetriever:
             return found
         ids = {f.chunk.id for f in head}
         tail = [f for f in found if f.chunk.id not in ids]
+        judged = explain.Column(rescored.scores)
         head = [
             replace(f, score=stage.score, stages={**f.stages, **_judged(f, query, stage, rescored.elsewhere)})
-            for f, stage in zip(head, explain.standing(rescored.scores), strict=True)
-            if stage is not None
+            for at, f in enumerate(head)
+            if (stage := judged[at]) is not None
         ]
         head.sort(key=lambda f: (-f.score, f.chunk.id))
         if head and tail:  # what was not reranked stays behind what was
