@@ -22,8 +22,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from rag.models import machine
 from rag.models.cache import ensure
 from rag.models.catalog import find
+from rag.retrieval.engines import BF16_FLAGS
 from rag.retrieval.retriever import HybridRetriever
 from rag.settings import Settings
 from rag.types import Chunk, SearchRequest
@@ -68,7 +70,7 @@ def mine(services: Services, hits: int) -> Iterator[Example]:
     snapshot = services.collection().snapshot()
     for info in snapshot.documents():
         for chunk in snapshot.document_chunks(info.document):
-            if not chunk.heading or len(chunk.text) < LEAST:
+            if not chunk.heading or chunk.heading[-1] == chunk.title or len(chunk.text) < LEAST:
                 continue
             found = retriever.search(SearchRequest(chunk.heading[-1], k=hits, rerank=False)).hits
             others = [
@@ -92,6 +94,7 @@ class CrossEncoder:
         self._tokens = tokens
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self.net: Any = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32)
+        self._bf16 = torch.cuda.is_available() or bool(machine.cpu_flags() & BF16_FLAGS)
 
     def scores(self, questions: Sequence[str], passages: Sequence[str]) -> torch.Tensor:
         """(n,) one logit a pair."""
@@ -103,8 +106,9 @@ class CrossEncoder:
             max_length=self._tokens,
             return_tensors="pt",
         )
-        logits: torch.Tensor = self.net(**pairs.to(self.net.device)).logits[:, 0]
-        return logits
+        with torch.autocast(self.net.device.type, torch.bfloat16, enabled=self._bf16):
+            logits: torch.Tensor = self.net(**pairs.to(self.net.device)).logits[:, 0]
+        return logits.float()
 
     def save(self, folder: Path) -> None:
         """As sentence-transformers and `reranker = FOLDER` load it."""
