@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 ROUND = 16  # lengths are rounded up to a multiple: every new shape has to be compiled, tens of milliseconds each
+
+# Two first runs at once in one process stop it for good: the library looks up numpy the first time with a lock of its own, in which it waits for
+# the interpreter while the other thread holds that and waits for the lock.
+_FIRST = Lock()
 
 
 class OpenvinoSession:
@@ -27,7 +32,10 @@ class OpenvinoSession:
         }
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
-        self._model = openvino.Core().compile_model(str(graph), "CPU", options)
+        with _FIRST:
+            self._model = openvino.Core().compile_model(str(graph), "CPU", options)
+            width = self._model.input("inputs_embeds").partial_shape[2].get_length()
+            self.run(np.zeros((1, ROUND, width), np.float32), np.ones((1, ROUND), np.int32))
 
     def run(self, embeds: Array, mask: NDArray[np.int32]) -> Array:
         """(b, t, h) word rows and (b, t) mask to (b, t, h) states."""
