@@ -28,7 +28,7 @@ from rag.generation.refusal import Signals, confidence_of, question_aim, questio
 from rag.generation.relevance import UNDECIDED, Relevance
 from rag.generation.translation import searched
 from rag.protocols import Generator, Retriever
-from rag.retrieval.rewriting import parts
+from rag.retrieval.rewriting import asks_for_several, parts
 from rag.settings import Settings
 from rag.types import (
     Answer,
@@ -107,7 +107,7 @@ class GroundedAnswerer:
         result, translated = searched(request.search, self._retriever, translator, cancel)
         timings = Timings(retrieve=monotonic() - started)
         asked = result.query or request.search.question
-        several = len(parts(request.search.question)) > 1
+        several = asks_for_several(request.search.question)
         turn = _Turn(request, asked, several, translated, result, timings, started)
         turn = replace(turn, read=self._read(turn))
         yield SourcesFound(turn.hits, result.generation)
@@ -146,7 +146,7 @@ class GroundedAnswerer:
 
     def _read(self, turn: _Turn) -> reading.Context:
         """What the model is shown: chosen for the question, and where it costs nothing, as an earlier prompt began."""
-        hits, budget = turn.result.hits, self._budget()
+        hits, budget = turn.result.hits, self._budget(turn)
         cut = partial(self._cut, turn, hits, budget)
         if not isinstance(self._generator, Remembers) or not hits:
             return cut()
@@ -276,10 +276,14 @@ class GroundedAnswerer:
             return UNDECIDED
         return UNDECIDED if chance is None else chance
 
-    def _budget(self) -> int:
+    def _budget(self, turn: _Turn) -> int:
         if self._settings.source_tokens:
             return self._settings.source_tokens
-        return self._generator.source_tokens() if isinstance(self._generator, KnowsItsSpeed) else DEFAULT_SOURCE_TOKENS
+        generator = self._generator
+        tokens = generator.source_tokens() if isinstance(generator, KnowsItsSpeed) else DEFAULT_SOURCE_TOKENS
+        if turn.several and len(parts(turn.request.search.question)) == 1:  # parts are searched for each by itself
+            tokens = max(tokens, min(int(reading.SEVERAL * tokens), reading.MOST))
+        return tokens
 
     def _warm(self, question: str) -> None:
         """Starts to load the model and to read the fixed beginning of the prompt while the documents are searched; a failure

@@ -43,6 +43,16 @@ _JOINS = re.compile(
     re.IGNORECASE,
 )
 
+# Several things asked for without being several questions: "the GDP of Macao and Hong Kong", "the date and place of the launch", "which cities".
+_JOINED_ZH = frozenset(["和", "与", "及", "以及", "跟"])
+_ASKING_ZH = re.compile(r"什么|多少|谁|哪|几[个天名次元家]|如何|怎")
+_EACH_ZH = re.compile(r"分别|各自|哪些|[\u3400-\u9fff]、[\u3400-\u9fff]")
+_EACH = re.compile(
+    r"\b(?:both|respectively|each of)\b|\b\w+ and (?:the )?\w+ (?:of|for|in)\b|\b(?:what are|list|name) (?:the|all|two|three|four)\b",
+    re.IGNORECASE,
+)
+_NAMES_JOINED = re.compile(r"\b[A-Z0-9][\w-]* and [A-Z0-9]")
+
 
 def self_contained(question: str, history: Sequence[Message]) -> tuple[str, str]:
     """(what the turns before are about, the question): the first is empty when the question stands alone.
@@ -138,3 +148,13 @@ def parts(question: str) -> tuple[str, ...]:
         found += [p.strip(" ,，;；") for p in _JOINS.split(sentence) if p and p.strip(" ,，;；?？")]
     asked = [p for p in found if len(tokenize(p)) >= 2 and not _ASIDE.fullmatch(p)]
     return tuple(asked[:MAX_PARTS]) if len(asked) > 1 else (question,)
+
+
+def asks_for_several(question: str) -> bool:
+    """Whether the answer has more than one thing to say: a question of several parts, of one part about two things, or for a list."""
+    if len(parts(question)) > 1 or _EACH.search(question) or _NAMES_JOINED.search(question):
+        return True
+    if len(_ASKING_ZH.findall(question)) > 1:
+        return True
+    # As words of their own: not those of 和平 and 参与.
+    return bool(_EACH_ZH.search(question)) or not _JOINED_ZH.isdisjoint(tokenize(question))

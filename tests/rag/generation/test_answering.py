@@ -63,6 +63,32 @@ def test_a_refusal_says_what_is_nearest_and_streams_nothing() -> None:
     assert "Leave policy" in done.answer.text and done.answer.citations[0].n == 1
 
 
+class Slow(Scripted):
+    """Reads so slowly that a prompt has little room."""
+
+    def source_tokens(self) -> int:
+        return 200
+
+
+@pytest.mark.parametrize(("setting", "least", "most"), [(0, 2.5, 9.0), (200, 1.5, 2.5)])
+def test_a_question_about_two_things_is_shown_more(setting: int, least: float, most: float) -> None:
+    """The budget filled; and a larger one, unless the operator has set it."""
+    filler = " ".join(f"The warehouse in row {n} keeps spare parts of the valve." for n in range(30))
+    hits = (
+        hit(1, f"{filler} The warranty of the pump is two years. {filler}", "Pump"),
+        hit(2, f"{filler} The warranty of the lamp is three years. {filler}", "Lamp"),
+    )
+    shown = []
+    shelf: Any = Shelf()
+    for things in ("pump", "pump and the lamp in years"):
+        model = Slow("two years [1]")
+        asked = GroundedAnswerer(shelf, Found(hits), model, Settings(source_tokens=setting))
+        answer(asked, AskRequest(SearchRequest(f"How long is the warranty of the {things}?")))
+        shown.append("".join(m.content for m in model.asked[0]))
+    assert "pump is two years" in shown[1] and "lamp is three years" in shown[1]
+    assert least < len(shown[1]) / len(shown[0]) < most
+
+
 def test_no_documents_means_no_model_call() -> None:
     asked = answerer("23 days", hits=())
     assert answer(asked, AskRequest(SearchRequest(DAYS))).status == "abstained"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.retrieval.rewriting import is_follow_up, parts, self_contained
+from rag.retrieval.rewriting import asks_for_several, is_follow_up, parts, self_contained
 from rag.types import Message
 
 ALONE = [
@@ -81,3 +81,37 @@ def test_without_history_nothing_is_added() -> None:
 )
 def test_parts(question: str, found: tuple[str, ...]) -> None:
     assert parts(question) == found
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "2021年香港和澳门的增长率",
+        "发布时间及处理器是什么？",
+        "年假与病假分别有几天？",
+        "他访问了哪些城市",
+        "芯片是什么，起售价多少",
+        "What does the kit cost, and who orders it?",
+        "What is the date and place of the launch?",
+        "How many gold medals did China and Norway win?",
+        "What were the sales in 2021 and 2022?",
+        "What are the steps of an expense claim?",
+    ],
+)
+def test_several_things_are_asked_for(question: str) -> None:
+    assert asks_for_several(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "和平路的仓库在哪里？",
+        "谁参与了评审？",
+        "员工要及时提交什么？",
+        "How wide may the gap become?",
+        "Who wrote the terms and conditions?",
+        "How many weeks of leave can a parent take?",
+    ],
+)
+def test_one_thing_is_asked_for(question: str) -> None:
+    assert not asks_for_several(question)
