@@ -32,6 +32,7 @@ from rag.types import GenerationEnd, Message, TextDelta
 PROMPT_BATCH = 128
 READ_AHEAD_AFTER = 1.0  # seconds without a question
 PROMPT_CACHE_MIB = 1024  # KV states of earlier prompts kept in memory: about 120 prompts of 300 tokens at 1.5B
+SPINS = "500"  # looks of a waiting thread before it sleeps: 10 to 30 microseconds
 
 
 class EmbeddedGenerator:
@@ -262,10 +263,13 @@ class EmbeddedGenerator:
             return self._server
 
     def _start(self) -> Any:
-        # llama.cpp's threads spin while they wait for each other. On a machine that does anything else at the same time (embedding,
-        # serving, a second model) that made answers two to three times slower; sleeping costs next to nothing on an idle one.
+        # llama.cpp's threads wait for each other some hundred times a token, for microseconds. Spinning as long as it takes makes answers two
+        # to three times slower on a machine that does anything else at the same time (embedding, serving, a second model); going to
+        # sleep at once costs a quarter of the writing speed of an idle one. So they look a few hundred times and then sleep.
         # Read by OpenMP once, when the library is loaded; the operator's own choice is kept.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        if "OMP_WAIT_POLICY" not in os.environ:
+            os.environ["OMP_WAIT_POLICY"] = "passive"
+            os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
         import xllamacpp
 
         try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -151,3 +154,26 @@ def test_the_chance_of_a_first_word_is_told(generator: EmbeddedGenerator) -> Non
     cancelled = Event()
     cancelled.set()
     assert generator.chance(say, first, cancelled) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "policy", "is_500"), [({}, "PASSIVE", True), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE", False)]
+)
+def test_waiting_threads_look_for_a_moment_and_then_sleep_unless_the_operator_says_otherwise(
+    model: Callable[[str], Path], asked: dict[str, str], policy: str, is_500: bool
+) -> None:
+    program = (
+        "import sys; from pathlib import Path; from rag.generation.embedded_chat import EmbeddedGenerator; "
+        "EmbeddedGenerator(Path(sys.argv[1]), 'smol', context_length=256, threads=2).warm()"
+    )
+    env = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    ran = subprocess.run(
+        [sys.executable, "-c", program, model("smollm2-135m-instruct")],
+        env=env | asked | {"OMP_DISPLAY_ENV": "VERBOSE"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = dict(line.strip().split(" = ", 1) for line in ran.stderr.splitlines() if " = " in line)
+    assert told["OMP_WAIT_POLICY"] == f"'{policy}'", ran.stderr
+    assert (told["GOMP_SPINCOUNT"] == "'500'") is is_500
