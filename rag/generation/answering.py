@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from threading import Event, Thread
 from time import monotonic
@@ -15,18 +14,19 @@ from rag.errors import GeneratorFailed, RagError
 from rag.generation import context as reading
 from rag.generation.abstaining import abstention
 from rag.generation.asking import fitted
-from rag.generation.capabilities import HasSettings, KnowsItsSpeed, ReadsAhead, Remembers, Warms, Weighs
+from rag.generation.capabilities import HasSettings, KnowsItsSpeed, ReadsAhead, Remembers, Warms
 from rag.generation.checking import Checked, check_json, check_text, said
-from rag.generation.citations import cited_numbers, resolve, without_citations
+from rag.generation.citations import cited_numbers, resolve
 from rag.generation.completing import completed
 from rag.generation.drafting import Draft, drafted
 from rag.generation.evidence import Similarity
-from rag.generation.prompting import REFUSALS, doubting, prefix, prompt_language
-from rag.generation.quoting import gives_what_is_asked
+from rag.generation.prompting import prefix
 from rag.generation.redirecting import nearer
-from rag.generation.refusal import Signals, confidence_of, question_aim, question_coverage, threshold_of
-from rag.generation.relevance import UNDECIDED, Relevance
+from rag.generation.refusal import Signals, threshold_of
+from rag.generation.relevance import Relevance
 from rag.generation.translation import searched
+from rag.generation.turn import Turn
+from rag.generation.weighing import Weighing
 from rag.protocols import Generator, Retriever
 from rag.retrieval.rewriting import asks_for_several, parts
 from rag.settings import Settings
@@ -36,43 +36,15 @@ from rag.types import (
     AskRequest,
     Citation,
     Hit,
-    Message,
-    SearchResult,
     Sentence,
     SourcesFound,
-    Span,
     TextDelta,
     Timings,
 )
 
-log = logging.getLogger("ragbase.answering")
-
 READ_AHEAD_TOKENS = 800  # ten to twenty seconds of reading: while an answer is read, and the next question written
 READ_AHEAD_STEP = 48  # a question waits for one step at most, and what was read before it is kept
 DEFAULT_SOURCE_TOKENS = 900  # for servers, whose speed is not known
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One question on its way to an answer."""
-
-    request: AskRequest
-    asked: str  # the question as it was searched for, follow-ups completed
-    several: bool  # things asked for
-    translated: Mapping[str, str]  # language -> the same in that language, where it was searched in it
-    result: SearchResult
-    timings: Timings
-    started: float
-    read: reading.Context = reading.NOTHING
-    messages: Sequence[Message] = ()  # that the model was asked
-
-    @property
-    def hits(self) -> tuple[Hit, ...]:
-        return self.read.hits
-
-    def asked_of(self, hit: Hit) -> str:
-        """The question in the language of the hit, as far as there is one."""
-        return self.translated.get(hit.chunk.language, self.asked)
 
 
 class GroundedAnswerer:
@@ -95,7 +67,7 @@ class GroundedAnswerer:
         self._settings = settings
         self._similarity = similarity
         self._relevance = relevance
-        self._on_signals = on_signals  # of every answer that the model gave, before it may be refused
+        self._weighing = Weighing(generator, relevance, on_signals)  # of every answer, before it may be refused
 
     def stream(
         self, request: AskRequest, cancel: Event | None = None
@@ -108,7 +80,7 @@ class GroundedAnswerer:
         timings = Timings(retrieve=monotonic() - started)
         asked = result.query or request.search.question
         several = asks_for_several(request.search.question)
-        turn = _Turn(request, asked, several, translated, result, timings, started)
+        turn = Turn(request, asked, several, translated, result, timings, started)
         turn = replace(turn, read=self._read(turn))
         yield SourcesFound(turn.hits, result.generation)
         if not turn.hits:
@@ -144,7 +116,7 @@ class GroundedAnswerer:
             done = whole
         yield AnswerDone(done)
 
-    def _read(self, turn: _Turn) -> reading.Context:
+    def _read(self, turn: Turn) -> reading.Context:
         """What the model is shown: chosen for the question, and where it costs nothing, as an earlier prompt began."""
         hits, budget = turn.result.hits, self._budget(turn)
         cut = partial(self._cut, turn, hits, budget)
@@ -152,11 +124,11 @@ class GroundedAnswerer:
             return cut()
         return self._generator.memory.chosen(cut, hits, budget, words_tell=not turn.several and not turn.translated)
 
-    def _cut(self, turn: _Turn, hits: Sequence[Hit], budget: int, *, by_words: bool = False) -> reading.Context:
+    def _cut(self, turn: Turn, hits: Sequence[Hit], budget: int, *, by_words: bool = False) -> reading.Context:
         relevance = None if by_words else self._relevance
         return reading.select(turn.asked, hits, budget, relevance, several=turn.several, translated=turn.translated)
 
-    def _finish(self, turn: _Turn, draft: Draft, cancel: Event | None) -> Answer:
+    def _finish(self, turn: Turn, draft: Draft, cancel: Event | None) -> Answer:
         """The draft checked: an answer, or a refusal."""
         reason = draft.end.finish_reason
         if reason == "cancelled":
@@ -167,8 +139,10 @@ class GroundedAnswerer:
         if text is None:
             return self._abstained(turn, 0.0)
         checked = self._redirected(turn, check_text(turn.asked, text, turn.hits, self._similarity))
-        confidence = self._confidence(turn, checked, cancel)
-        if confidence < threshold_of(self._calibration(), self._settings.max_wrong):
+        calibration = self._calibration()
+        threshold = threshold_of(calibration, self._settings.max_wrong)
+        confidence = self._weighing.confidence(turn, checked, calibration, threshold, cancel)
+        if confidence < threshold:
             return self._abstained(turn, confidence)
         if self._settings.unsupported == "drop":
             checked = checked.without_unsupported()
@@ -184,7 +158,7 @@ class GroundedAnswerer:
             confidence=round(confidence, 4),
         )
 
-    def _structured(self, turn: _Turn, draft: Draft) -> Answer:
+    def _structured(self, turn: Turn, draft: Draft) -> Answer:
         """A JSON answer: its values are checked like sentences; citations are those that support them."""
         try:
             checked = check_json(turn.asked, draft.text, turn.hits, self._similarity)
@@ -203,14 +177,14 @@ class GroundedAnswerer:
             finish_reason=draft.end.finish_reason,
         )
 
-    def _abstained(self, turn: _Turn, confidence: float | None) -> Answer:
+    def _abstained(self, turn: Turn, confidence: float | None) -> Answer:
         """The refusal."""
         text, citations = abstention(turn.request.search.question, turn.hits)
         return self._answer(turn, "abstained", text, citations=citations, confidence=confidence)
 
     def _answer(
         self,
-        turn: _Turn,
+        turn: Turn,
         status: Any,
         text: str,
         *,
@@ -233,50 +207,15 @@ class GroundedAnswerer:
             confidence=confidence,
         )
 
-    def _redirected(self, turn: _Turn, checked: Checked) -> Checked:
+    def _redirected(self, turn: Turn, checked: Checked) -> Checked:
         """The answer, or the sentence that should have been quoted."""
         if self._relevance is None or not turn.translated:
             return checked
-        near = self._nearness(turn, _quoted(turn, checked))
+        near = self._weighing.nearness(turn, checked)
         quote = nearer(turn.asked, turn.hits, near, self._relevance, turn.translated)
         return checked if quote is None else check_text(turn.asked, quote.cited, turn.hits, self._similarity)
 
-    def _confidence(self, turn: _Turn, checked: Checked, cancel: Event | None) -> float:
-        """How sure the answer is, 0..1."""
-        quoted = _quoted(turn, checked)
-        signals = Signals(
-            aim=max((question_aim(turn.asked_of(hit), hit, span) for hit, span in quoted), default=0.0),
-            near=self._nearness(turn, quoted),
-            coverage=max(question_coverage(q, turn.hits) for q in (turn.asked, *turn.translated.values())),
-            supported=checked.share("supported"),
-            partly=checked.share("partly"),
-            kind=float(gives_what_is_asked(without_citations(checked.text), turn.asked)),
-            doubt=self._doubt(turn, cancel),
-        )
-        if self._on_signals is not None:
-            self._on_signals(signals)
-        return confidence_of(signals, self._calibration())
-
-    def _nearness(self, turn: _Turn, quoted: Sequence[tuple[Hit, Span]]) -> float:
-        if self._relevance is None:
-            return UNDECIDED
-        near = (self._relevance.nearness(turn.asked_of(hit), hit, hit.chunk.text[slice(*span)]) for hit, span in quoted)
-        return max(near, default=0.0)
-
-    def _doubt(self, turn: _Turn, cancel: Event | None) -> float:
-        """How far the model doubts that the sources answer: their state is still there, so only the last line is read."""
-        if not isinstance(self._generator, Weighs):
-            return UNDECIDED
-        question = turn.request.search.question
-        word = REFUSALS[prompt_language(question)]
-        try:
-            chance = self._generator.chance(doubting(turn.messages, question), word, cancel)
-        except GeneratorFailed as e:  # the answer is there; how sure it is can be told without
-            log.warning("the model was not asked for its doubt", extra={"facts": {"error": str(e)}})
-            return UNDECIDED
-        return UNDECIDED if chance is None else chance
-
-    def _budget(self, turn: _Turn) -> int:
+    def _budget(self, turn: Turn) -> int:
         if self._settings.source_tokens:
             return self._settings.source_tokens
         generator = self._generator
@@ -299,7 +238,7 @@ class GroundedAnswerer:
 
             Thread(target=load, name="warm", daemon=True).start()
 
-    def _read_ahead(self, turn: _Turn, done: Answer) -> None:
+    def _read_ahead(self, turn: Turn, done: Answer) -> None:
         """Lets an idle model read the cited passages whole, and what else was found in their documents: who asked about a document
         often asks again."""
         generator = self._generator
@@ -313,10 +252,6 @@ class GroundedAnswerer:
     def _calibration(self) -> Mapping[str, Any] | None:
         stored = self._collection.get_setting("calibration")
         return stored if isinstance(stored, Mapping) else None
-
-
-def _quoted(turn: _Turn, checked: Checked) -> list[tuple[Hit, Span]]:
-    return [(turn.hits[n - 1], span) for n, span in checked.quotes.items()]
 
 
 def to_read_ahead(cited: Sequence[Hit], found: Sequence[Hit]) -> list[Hit]:

@@ -54,3 +54,11 @@ class Weighs(Protocol):
     def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
         """The chance, 0..1, that the answer begins with `word`; None when it was cancelled, or the server does not tell."""
         ...
+
+
+@runtime_checkable
+class WeighsBeside(Weighs, Protocol):
+    """A generator that keeps the states of several prompts: asking it something else in between costs the next question nothing, and
+    what each such request begins with is read once."""
+
+    prompts_kept: int

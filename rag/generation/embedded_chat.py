@@ -64,6 +64,7 @@ class EmbeddedGenerator:
         self._ahead_stopped = Event()
         self._warmed: set[tuple[str, ...]] = set()
         self.memory = PromptMemory()
+        self.prompts_kept = parallel + 1
         self._key = secrets.token_hex(16)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
@@ -284,8 +285,9 @@ class EmbeddedGenerator:
 
         p = xllamacpp.CommonParams()
         p.model.path = str(self._path)
-        # One place more than answers at a time: it keeps the state of the other language's prompts, which the fixed beginning tells apart.
-        p.n_parallel = self._parallel + 1
+        # One place more than answers at a time: it keeps the state of the other language's prompts, which the fixed beginning tells apart,
+        # and of requests to confirm an answer; what no place is left for waits in memory (`cache_ram_mib`).
+        p.n_parallel = self.prompts_kept
         p.n_ctx = self.context_length * p.n_parallel
         p.cpuparams.n_threads = p.cpuparams_batch.n_threads = self._threads
         p.n_batch = p.n_ubatch = PROMPT_BATCH

@@ -49,6 +49,9 @@ class OpenAIGenerator(AsksServer):
         self._timeout = timeout
         self._transport = transport
         self.memory = PromptMemory()  # these servers keep the state of a prompt's beginning, too
+        self.prompts_kept = (
+            2  # at least: vLLM and TGI keep what fits, llama-server has a place for each answer at a time
+        )
 
     def source_tokens(self) -> int:
         """Tokens of sources in a prompt."""

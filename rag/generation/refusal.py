@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rag.generation.facts import facts
@@ -28,6 +28,9 @@ class Signals:
     aim: float = 1.0  # coverage of the question's words by the sentences that are quoted, and their headings
     near: float = 0.5  # nearness of the question to those sentences by the collection's embedders
     doubt: float = 0.5  # the chance that the model, told that it may, says that the sources do not answer; 0.5 where it cannot be asked
+    confirmed: float = (
+        0.5  # the chance that the model, shown what is cited, says that it says so; 0.5 where it was not asked
+    )
 
 
 # Fitted on answers to 144 questions of corpus/golden, 41 of them without an answer in the documents; what is more likely than about two to
@@ -40,8 +43,9 @@ DEFAULT_WEIGHTS = {
     "kind": 0.6,
     "near": 1.1,
     "doubt": -3.4,
+    "confirmed": 2.0,
 }
-DEFAULT_BIAS = -1.5
+DEFAULT_BIAS = -2.7
 DEFAULT_THRESHOLD = 0.3
 FOREIGN = 0.6  # coverage that a source in another language is taken to have
 
@@ -84,6 +88,12 @@ def confidence_of(signals: Signals, calibration: Mapping[str, Any] | None) -> fl
     bias = (calibration or {}).get("bias", DEFAULT_BIAS)
     z = bias + sum(weights.get(name, 0.0) * value for name, value in asdict(signals).items())
     return 1 / (1 + math.exp(-z))
+
+
+def decides(signals: Signals, name: str, calibration: Mapping[str, Any] | None, threshold: float) -> bool:
+    """Whether the signal `name`, whatever its value, can still carry the answer across the threshold."""
+    least, most = sorted(confidence_of(replace(signals, **{name: value}), calibration) for value in (0.0, 1.0))
+    return least < threshold <= most
 
 
 def threshold_of(calibration: Mapping[str, Any] | None, max_wrong: float) -> float:

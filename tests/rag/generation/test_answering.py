@@ -187,7 +187,7 @@ class Doubting(Scripted):
 
     def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
         self.weighed.append((list(messages), word))
-        return self.doubt
+        return self.doubt if word == "NOT FOUND" else None
 
 
 @pytest.mark.parametrize(("doubt", "status"), [(0.02, "answered"), (None, "answered"), (0.99, "abstained")])
@@ -197,7 +197,7 @@ def test_a_model_that_doubts_the_sources_is_not_believed(doubt: float | None, st
     shelf: Any = Shelf()
     found = answer(GroundedAnswerer(shelf, Found(), generator, Settings()), AskRequest(SearchRequest(question)))
     assert found.status == status
-    ((asked, word),) = generator.weighed
+    asked, word = generator.weighed[0]
     assert word == "NOT FOUND" and word in asked[-1].content.rpartition("\n")[2]
     # All but the last line is what the model has just read.
     assert asked[-1].content.rpartition("\n")[0] == generator.asked[0][-1].content.rpartition("\n")[0]
