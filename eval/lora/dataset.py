@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rag.storage.snapshot import DocumentInfo, Snapshot
 
 MANIFEST = "dataset.json"
+LEAST = 10  # examples: fewer cannot be split into three parts
+MORE = "give more questions (--questions) or generate more (--generate N)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,9 @@ def build(
         leaks = find_leaks(guarded, unique, embedder)
         given_away = {leak.trained for leak in leaks}
     kept = [e for e in unique if e.instruction not in given_away or e.kind == TEXT]
-    if len(kept) < 10:
+    if len(kept) < LEAST:
         raise UsageError(
-            f"only {len(kept)} examples are left of {len(examples)}, and a training set needs at least 10: give more "
-            "questions (--questions) or generate more (--generate N)"
+            f"only {len(kept)} examples are left of {len(examples)}, and a training set needs at least {LEAST}: {MORE}"
         )
     return Built(split(kept, seed, same), len(examples) - len(unique), tuple(sorted(given_away)))
 

@@ -41,6 +41,11 @@ def make_dataset(wanted: Wanted, services: Services, out: Path) -> dict[str, Any
     snapshot = _snapshot(services, needed=bool(wanted.generate or wanted.raft or wanted.text))
     documents = snapshot.documents() if snapshot is not None else []
     if wanted.generate and snapshot is not None:
+        if not wanted.text and len(examples) + wanted.generate < dataset.LEAST:  # said before the model works for it
+            raise UsageError(
+                f"{len(examples)} questions and --generate {wanted.generate} cannot make the {dataset.LEAST} examples that a training set "
+                f"needs: {dataset.MORE}"
+            )
         from eval.lora.proposing import propose
 
         proposed = propose(snapshot, services.generator(), wanted.generate, wanted.seed, paraphrases=wanted.paraphrases)

@@ -73,6 +73,14 @@ def losses(folder: Path) -> list[float]:
     return found
 
 
+def test_too_few_pairs_are_refused_before_the_model_works_for_them(
+    run, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # type: ignore[no-untyped-def]
+    run("tune", "dataset", "--generate", 3, "--out", work / "few", code=2)
+    told = capsys.readouterr().err
+    assert "0 questions and --generate 3 cannot make the 10 examples" in told and "proposing" not in told
+
+
 def test_interrupted_training_resumes_to_the_same_losses(run, work: Path) -> None:  # type: ignore[no-untyped-def]
     train = (
         "tune",
