@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -75,12 +75,15 @@ class SentenceTransformersEmbedder:
         }
 
     def embed_passages(self, texts: Sequence[str], tokens: TokenVectors | None = None) -> Vectors:
-        """(n, dim) float32 unit rows, in the order of `texts`; `tokens` is told the token vectors of each, at the price of reading
-        the texts twice."""
-        if tokens is not None:
-            for row, vectors in enumerate(self.token_vectors(texts)):
-                tokens(row, vectors)
-        return self._embed([self._passage + t for t in texts])
+        """(n, dim) float32 unit rows, in the order of `texts`; `tokens` is told the token vectors of each as they are made."""
+        full = [self._passage + t for t in texts]
+        if tokens is None:
+            return self._embed(full)
+        out = np.zeros((len(full), self.dim), np.float32)
+        for row, vector, of_tokens in self._read(full, self._passage):
+            out[row] = vector
+            tokens(row, of_tokens)
+        return _unit(out)
 
     def embed_question(self, text: str) -> Vectors:
         """(dim,) float32 unit vector."""
@@ -89,24 +92,24 @@ class SentenceTransformersEmbedder:
     def token_vectors(self, texts: Sequence[str], *, question: bool = False) -> list[Vectors]:
         """One (tokens, dim) float32 array of unit rows per text; special tokens and the model's prompt are read and left out."""
         prompt = self._question if question else self._passage
-        full = [prompt + t for t in texts]
+        out: list[Vectors] = [np.zeros((0, self.dim), np.float32)] * len(texts)
+        for row, _, of_tokens in self._read([prompt + t for t in texts], prompt):
+            out[row] = of_tokens
+        return out
+
+    def _read(self, full: Sequence[str], prompt: str) -> Iterator[tuple[int, Vectors, Vectors]]:
+        """Place, vector and token vectors of each text that begins with `prompt`, from one reading; batches of like length first."""
         ids = self._ids(full)
         with_it, without = self._ids([f"{prompt}a", "a"])
-        out: list[Vectors] = [np.zeros((0, self.dim), np.float32)] * len(full)
         for rows in batches([len(i) for i in ids], BATCH_TOKENS):
             with self._lock:
-                states = self._model.encode(
-                    [full[r] for r in rows],
-                    batch_size=len(rows),
-                    output_value="token_embeddings",
-                    convert_to_numpy=False,
-                    show_progress_bar=False,
+                found = self._model.encode(
+                    [full[r] for r in rows], batch_size=len(rows), output_value=None, show_progress_bar=False
                 )
-            for row, state in zip(rows, states, strict=True):
-                # Padding is cut off by sentence-transformers; the rows are those of the ids.
-                array = state.float().cpu().numpy()[: len(ids[row])]
-                out[row] = _unit(array[[t not in self._special for t in ids[row]]])[len(with_it) - len(without) :]
-        return out
+            for row, of in zip(rows, found, strict=True):
+                states = of["token_embeddings"][of["attention_mask"].bool()].float().cpu().numpy()
+                own = states[[t not in self._special for t in ids[row]]][len(with_it) - len(without) :]
+                yield row, of["sentence_embedding"].float().cpu().numpy(), _unit(own)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         found = self._model.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
