@@ -10,9 +10,10 @@ from rag.generation.citations import cited_numbers, with_citations, without_cita
 from rag.generation.evidence import Evidence, Finding, Similarity, check
 from rag.generation.json_answers import leaves
 from rag.generation.prompting import is_refusal, prompt_language
-from rag.generation.quoting import YES_OR_NO, best_quote, says_nothing_new, with_unit
+from rag.generation.quoting import YES_OR_NO, as_listed, best_quote, says_nothing_new, with_unit
 from rag.generation.refusal import question_aim
 from rag.generation.sentences import sentence_spans
+from rag.generation.to_the_point import to_the_point
 from rag.index.tokenization import fold
 from rag.types import Hit, Sentence, Span, Verdict
 
@@ -44,8 +45,8 @@ class Checked:
 
 
 def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
-    """The model's answer, a bare number with its unit, a bare yes or no with the sentence it rests on; the sentence of a source where
-    the model gave no words of its own; None for a refusal."""
+    """The model's answer without the question around it, numbers and lists as a source has them, a bare yes or no with the sentence it rests on;
+    the sentence of a source where the model gave no words of its own; None for a refusal."""
     bare = without_citations(text)
     named = next((n for n in cited_numbers(text) if n <= len(hits)), None)
     if cited_numbers(text) and not any(c.isalnum() for c in bare):
@@ -61,7 +62,7 @@ def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
         quote = best_quote(question, hits)
         return quote.cited if quote and quote.coverage >= 0.5 else text
     cited = [hits[n - 1] for n in cited_numbers(text) if 0 < n <= len(hits)]
-    whole = with_unit(bare, cited or hits, question)
+    whole = to_the_point(as_listed(with_unit(bare, cited or hits, question), cited or hits), question)
     return text if whole == bare else with_citations(whole, cited_numbers(text))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rag.generation.facts import Facts, facts
 from rag.generation.prompting import prompt_language
-from rag.generation.quantities import unit_after
+from rag.generation.quantities import NUMBER_WORDS, unit_after
 from rag.generation.sentences import sentence_spans
 from rag.generation.wording import content_terms
 from rag.index.tokenization import fold
@@ -25,6 +25,8 @@ YES_OR_NO_IN = re.compile(
     re.IGNORECASE,
 )
 _BARE_NUMBER = re.compile(r"^\W{0,2}(\d[\d,，.]*\d|\d)[.。]?$")
+_BETWEEN_ITEMS = re.compile(r"\s*(?:[、;；]|[,，](?!\d))\s*(?:and\b|or\b|以及|和|及|与)?\s*")
+_JOINS_ITEMS = r"\s*[,，、;；]?\s*(?:and\b|or\b|as well as\b|以及|和|及|与|或)?\s*(?:the\b|an?\b)?\s*"
 _WANTS = [
     ("quantity", re.compile(r"\bhow (?:many|much|long|old|far|often|high|large|big)\b|\bwhat (?:percentage|share|number|amount)\b|多少|几[个天年月次人名台元小]|多[大长久高重远]|百分之几")),
     ("date", re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|time)\b|什么时候|何时|哪[一]?[年天月日]|几[月号点]|什么时间|截止(?:日期|时间)")),
@@ -75,15 +77,18 @@ def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Q
 
 
 def with_unit(answer: str, hits: Sequence[Hit], question: str) -> str:
-    """A number that was copied without its unit, with it, as the sentence has it that speaks most of the question; any other answer
-    as it is. `answer` has no citations."""
+    """A number that was copied without its unit, with it, or written in figures where the sources have a word, as the sentence has it that
+    speaks most of the question; any other answer as it is. `answer` has no citations."""
     bare = _BARE_NUMBER.match(answer.strip())
     if bare is None:
         return answer
     number = bare.group(1)
-    standing = re.compile(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]*\d)")
+    in_figures = re.compile(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]*\d)")
+    words = [word for word, value in NUMBER_WORDS.items() if number.isdigit() and value == int(number)]
+    in_words = re.compile(rf"(?<![\w-])(?:{'|'.join(words) or '(?!)'})(?![\w-])", re.IGNORECASE)
+    standing = in_figures if any(in_figures.search(h.chunk.text) for h in hits) else in_words
     weights = question_weights(question, facts(question))
-    best: tuple[float, str] = (-1.0, "")
+    best: tuple[float, str] = (-1.0, number)
     for hit in hits:
         for a, b in sentence_spans(hit.chunk.text):
             sentence = hit.chunk.text[a:b]
@@ -93,8 +98,18 @@ def with_unit(answer: str, hits: Sequence[Hit], question: str) -> str:
             terms = set(content_terms(fold(sentence)))
             said = sum(w for t, w in weights.items() if t in terms)
             if said > best[0]:
-                best = (said, unit_after(sentence[found.end() :]))
-    return number + best[1]
+                best = (said, found.group() + unit_after(sentence[found.end() :]))
+    return best[1]
+
+
+def as_listed(answer: str, hits: Sequence[Hit]) -> str:
+    """A list as a source has it ("China, Japan and Korea" for "China, Japan, Korea"); any other answer, and a list that no source has, as it is.
+    `answer` has no citations."""
+    items = [item for item in _BETWEEN_ITEMS.split(answer.strip(" .。")) if item]
+    if len(items) < 2 or any(answer.strip(" .。") in h.chunk.text for h in hits):
+        return answer
+    listed = re.compile(_JOINS_ITEMS.join(map(re.escape, items)), re.IGNORECASE)
+    return next((found.group() for h in hits if (found := listed.search(h.chunk.text))), answer)
 
 
 def gives_what_is_asked(answer: str, question: str) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.generation.quoting import best_quote, gives_what_is_asked, says_nothing_new, with_unit
+from rag.generation.quoting import as_listed, best_quote, gives_what_is_asked, says_nothing_new, with_unit
 
 from .sample import HITS, ask, hit
 
@@ -72,3 +72,34 @@ def test_english_units_too(said: str, whole: str) -> None:
 def test_the_unit_is_that_of_the_sentence_which_is_asked_about() -> None:
     text = "Pumps are oiled every 10 days. Contracts are kept for 10 years."
     assert with_unit("10", [hit(1, text, "Facts")], "How long are contracts kept?") == "10 years"
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "whole"),
+    [
+        ("4", "He made four saves. The other made 14.", "four"),
+        ("4", "He made four saves in 4 days.", "4 days"),  # figures before words
+        ("12", "Twelve months of notice are needed.", "Twelve months"),
+        ("5", "He made twenty-five saves.", "5"),
+        ("4", "He made saves.", "4"),
+        ("3.5", "It has three parts.", "3.5"),
+    ],
+)
+def test_a_number_is_given_as_the_source_writes_it(said: str, text: str, whole: str) -> None:
+    assert with_unit(said, [hit(1, text, "Facts")], "How many were there?") == whole
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "listed"),
+    [
+        ("China, Japan, Korea", "Works from China, Japan and Korea.", "China, Japan and Korea"),
+        ("Oak; ash", "The oak and the ash are planted.", "oak and the ash"),
+        ("会议中心、酒店、影院", "有会议中心、酒店以及影院。", "会议中心、酒店以及影院"),
+        ("Japan, China", "Works from China and Japan.", "Japan, China"),  # no source has it in this order
+        ("China, Japan", "Works from China, Japan, and others.", "China, Japan"),  # a source has it as it is
+        ("China", "Works from China and Japan.", "China"),
+        ("1,345", "There are 1 and 345.", "1,345"),
+    ],
+)
+def test_a_list_is_given_as_a_source_has_it(said: str, text: str, listed: str) -> None:
+    assert as_listed(said, [hit(1, text, "Facts")]) == listed
