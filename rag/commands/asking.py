@@ -11,6 +11,7 @@ from typing import Any
 
 from rag.cli import common, emit
 from rag.errors import UsageError
+from rag.generation.citations import cited_numbers, without_citations
 from rag.settings import Settings
 from rag.types import Answer, AnswerDone, AskRequest, Hit, Message, SearchRequest, SearchResult, SourcesFound, TextDelta
 from rag.wire import answer_json, search_json
@@ -188,11 +189,17 @@ def _answer(services: Services, request: AskRequest, live: bool) -> Answer:
                 pass
     assert answer is not None, "an answer's stream ends with AnswerDone"
     if live:
-        if shown.strip() != answer.text.strip():
+        if not _shown(answer.text, shown):
             sys.stdout.write(f"\n\nAfter checking it against its sources:\n{answer.text}" if shown else answer.text)
         sys.stdout.write(f"\n\n{_sources_text(answer)}\n")
         sys.stdout.flush()
     return answer
+
+
+def _shown(text: str, shown: str) -> bool:
+    """Whether what was streamed has said it all, as the answer or in more words."""
+    core = without_citations(text).strip(" .。")
+    return cited_numbers(text) == cited_numbers(shown) and bool(core) and core in without_citations(shown)
 
 
 def _note_gap(services: Services, answer: Answer) -> None:
