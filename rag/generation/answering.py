@@ -148,6 +148,7 @@ class GroundedAnswerer:
             checked = checked.without_unsupported()
             if not checked.sentences:
                 return self._abstained(turn, confidence)
+        checked = checked.without_question(turn.asked)
         return self._answer(
             turn,
             "answered",

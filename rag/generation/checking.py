@@ -43,10 +43,21 @@ class Checked:
             moved.append(replace(s, span=(start, start + len(s.text))))
         return Checked(out, tuple(moved), self.quotes)
 
+    def without_question(self, question: str) -> Checked:
+        """One sentence without the question around it (`to_the_point`). It has been checked whole: its end alone stands in more places."""
+        if len(self.sentences) != 1:
+            return self
+        bare = without_citations(self.text)
+        core = to_the_point(bare, question)
+        if core == bare:
+            return self
+        text = with_citations(core, cited_numbers(self.text))
+        return Checked(text, (replace(self.sentences[0], text=text, span=(0, len(text))),), self.quotes)
+
 
 def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
-    """The model's answer without the question around it, numbers and lists as a source has them, a bare yes or no with the sentence it rests on;
-    the sentence of a source where the model gave no words of its own; None for a refusal."""
+    """The model's answer, numbers and lists as a source has them, a bare yes or no with the sentence it rests on; the sentence of a source
+    where the model gave no words of its own; None for a refusal."""
     bare = without_citations(text)
     named = next((n for n in cited_numbers(text) if n <= len(hits)), None)
     if cited_numbers(text) and not any(c.isalnum() for c in bare):
@@ -62,7 +73,7 @@ def said(question: str, text: str, hits: Sequence[Hit]) -> str | None:
         quote = best_quote(question, hits)
         return quote.cited if quote and quote.coverage >= 0.5 else text
     cited = [hits[n - 1] for n in cited_numbers(text) if 0 < n <= len(hits)]
-    whole = to_the_point(as_listed(with_unit(bare, cited or hits, question), cited or hits), question)
+    whole = as_listed(with_unit(bare, cited or hits, question), cited or hits)
     return text if whole == bare else with_citations(whole, cited_numbers(text))
 
 

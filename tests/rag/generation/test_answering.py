@@ -201,3 +201,11 @@ def test_a_model_that_doubts_the_sources_is_not_believed(doubt: float | None, st
     assert word == "NOT FOUND" and word in asked[-1].content.rpartition("\n")[2]
     # All but the last line is what the model has just read.
     assert asked[-1].content.rpartition("\n")[0] == generator.asked[0][-1].content.rpartition("\n")[0]
+
+
+def test_an_answer_comes_without_the_question_and_with_the_verdict_and_the_quote_of_the_whole() -> None:
+    found = ask("What is the hotel limit in Porto?", "The hotel limit in Porto is 140 euro a night [1].")
+    assert found.text == "140 euro a night [1]"
+    (sentence,) = found.sentences
+    assert (sentence.text, sentence.verdict, sentence.span) == (found.text, "supported", (0, len(found.text)))
+    assert found.citations[0].quote == "The hotel limit in Porto is 140 euro a night."
