@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rag.generation.prompting import prompt_language
+from rag.generation.quantities import NUMBER_WORDS
 from rag.generation.quoting import has_the_kind_asked_for, wanted_kind
 from rag.generation.sentences import sentence_spans
+from rag.generation.wording import content_terms
 from rag.generation.zh_words import zh_words
 from rag.index.tokenization import fold, tokenize
 from rag.retrieval.rewriting import asks_for_several
@@ -32,7 +34,8 @@ _DANGLING = _JOINING | {"while", "when", "where", "which", "who", "but", "or", "
 _GLUE = frozenset(["of", "and", "&", "de", "del", "der", "la", "le", "van", "von", "di", "da", "least", "most", "第"])
 # fmt: on
 _COUNTED = re.compile(r"[\d零〇一二两三四五六七八九十百千万亿]$|[个种位名次条项家所座]$")
-_OPENING, _CLOSING = "$€£¥￥“\"'‘(（《「【", "%‰°℃”\"'’)）》」】"
+_CHOICE = re.compile(r"\bor\b|还是|或", re.IGNORECASE)  # the answer is in the question
+_APART = ",，;；:：、。！？!?"  # what else stands beside a word belongs to it: -20, 5 %, €12, C++, "quoted"
 _PAIRS = ("()", "（）", "《》", "「」", "“”", "【】")
 
 
@@ -47,14 +50,15 @@ class _Word:
 
 def to_the_point(answer: str, question: str) -> str:
     """`answer`, which has no citations, without the question's words at its ends; as it is where it is no single short sentence, where the question
-    asks for several things or for a yes or no, and where what is left would be no whole phrase."""
-    if not _ASKS.search(question) or len(sentence_spans(answer)) != 1 or asks_for_several(question):
+    asks for several things, for a choice or for a yes or no, and where what is left would be no whole phrase."""
+    asks = _ASKS.search(question) and not _CHOICE.search(question) and not asks_for_several(question)
+    if not asks or len(sentence_spans(answer)) != 1:
         return answer
     text = answer.strip().rstrip(".。")
     language = prompt_language(answer)
     words = (_zh if language == "zh" else _en)(text, question)
     new = [i for i, w in enumerate(words) if not w.known]
-    if not new:
+    if not any(_tells(words[i]) for i in new):
         return answer
     first, last = _whole_phrase(text, words, new[0], new[-1])
     if not _repeats(words[:first], ENOUGH[language]):
@@ -110,11 +114,25 @@ def _whole_phrase(text: str, words: Sequence[_Word], first: int, last: int) -> t
 
 
 def _cut(text: str, start: int, end: int) -> str:
-    while start > 0 and text[start - 1] in _OPENING:
+    def belongs(at: int) -> bool:
+        return not (text[at].isspace() or text[at].isalnum() or text[at] in _APART)
+
+    while start > 0 and belongs(start - 1):
         start -= 1
-    while end < len(text) and text[end] in _CLOSING:
+    while end < len(text) and belongs(end):
         end += 1
-    return text[start:end].strip(" ,，;；:：、")
+    return text[start:end].strip(" " + _APART)
+
+
+def _tells(word: _Word) -> bool:
+    """Whether a word can be what was asked for: not "than", "not", "if"."""
+    named = word.named and word.start > 0
+    return (
+        named
+        or any(c.isdigit() for c in word.folded)
+        or word.folded in NUMBER_WORDS
+        or bool(content_terms(word.folded))
+    )
 
 
 def _balanced(text: str) -> bool:

@@ -34,6 +34,10 @@ def test_what_the_question_says_is_left_out(question: str, answer: str, core: st
         # what limits or denies
         ("How many days may be carried over?", "At least 5 days, not more than 9."),
         ("Who gets leave?", "Interns do not get leave, unless they stay."),
+        ("Who is the project open to?", "The project is not open."),
+        ("Which plan is cheaper, A or B?", "Plan A is cheaper than plan B."),
+        ("A还是B更便宜？", "A比B更便宜。"),
+        ("Which plan is cheaper?", "The plan is cheaper than that."),
         # whose it is
         ("How many days do employees get?", "Employees of Northpier get 26 days."),
         # what the new words belong to
@@ -64,6 +68,9 @@ def test_a_negation_of_the_question_is_known_and_one_of_the_answer_is_not() -> N
     assert "not" in to_the_point("The project is not open to interns.", "Who is the project open to?")
 
 
-def test_a_limit_is_kept_whole() -> None:
+def test_a_limit_and_a_sign_are_kept() -> None:
+    assert to_the_point("The storage temperature is -20 °C.", "What is the storage temperature?") == "-20 °C"
+    assert to_the_point("The drift of the clock is ±0.5%.", "What is the drift of the clock?") == "±0.5%"
+    assert to_the_point("The service is written in C++.", "What is the service written in?") == "C++"
     assert to_the_point("The deposit is at least 12 euro.", "What is the deposit?") == "at least 12 euro"
     assert to_the_point("The deposit is about 12 euro.", "What is the deposit?") == "about 12 euro"
