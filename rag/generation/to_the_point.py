@@ -32,7 +32,9 @@ _JOINING = _LINKS | {"a", "an", "the", "this", "it", "its", "their", "his", "her
 _DANGLING = _JOINING | {"while", "when", "where", "which", "who", "but", "or", "because", "so", "also", "而", "并", "且", "和", "与", "及", "或"}
 # What stands beside these belongs together: "Court of Justice", "at least", "第22".
 _GLUE = frozenset(["of", "and", "&", "de", "del", "der", "la", "le", "van", "von", "di", "da", "least", "most", "第"])
+_COPULAS = frozenset(["is", "are", "was", "were", "will", "can", "是"])
 # fmt: on
+_UNIT_SIGN = re.compile(r"\s?[%‰℃°]")
 _COUNTED = re.compile(r"[\d零〇一二两三四五六七八九十百千万亿]$|[个种位名次条项家所座]$")
 _CHOICE = re.compile(r"\bor\b|还是|或", re.IGNORECASE)  # the answer is in the question
 _APART = ",，;；:：、。！？!?"  # what else stands beside a word belongs to it: -20, 5 %, €12, C++, "quoted"
@@ -65,7 +67,9 @@ def to_the_point(answer: str, question: str) -> str:
         first = 0
     if not _repeats(words[last + 1 :], ENOUGH[language] - 1) or (first == 0 and _says_it(words[: last + 1])):
         last = len(words) - 1
-    if (first, last) == (0, len(words) - 1):
+    # "fixed-term contracts *is* 30 days": what was left out was a part of the subject.
+    broken = first > 0 and any(w.folded in _COPULAS for w in words[first : last + 1])
+    if broken or (first, last) == (0, len(words) - 1):
         return answer
     core = _cut(text, words[first].start if first else 0, words[last].end if last < len(words) - 1 else len(text))
     size = last - first + 1 if language == "en" else len(core)
@@ -119,6 +123,8 @@ def _cut(text: str, start: int, end: int) -> str:
 
     while start > 0 and belongs(start - 1):
         start -= 1
+    if sign := _UNIT_SIGN.match(text, end):
+        end = sign.end()
     while end < len(text) and belongs(end):
         end += 1
     return text[start:end].strip(" " + _APART)

@@ -40,6 +40,7 @@ def test_what_the_question_says_is_left_out(question: str, answer: str, core: st
         ("Which plan is cheaper?", "The plan is cheaper than that."),
         # whose it is
         ("How many days do employees get?", "Employees of Northpier get 26 days."),
+        ("What is the notice period for contracts?", "The notice period for fixed-term contracts is 30 days."),
         # what the new words belong to
         ("What was the period called?", "the mid-Cambrian period"),
         ("How old was the founder?", "39 years old"),
@@ -71,6 +72,7 @@ def test_a_negation_of_the_question_is_known_and_one_of_the_answer_is_not() -> N
 def test_a_limit_and_a_sign_are_kept() -> None:
     assert to_the_point("The storage temperature is -20 °C.", "What is the storage temperature?") == "-20 °C"
     assert to_the_point("The drift of the clock is ±0.5%.", "What is the drift of the clock?") == "±0.5%"
+    assert to_the_point("42 % of staff are women.", "What percentage of staff are women?") == "42 %"
     assert to_the_point("The service is written in C++.", "What is the service written in?") == "C++"
     assert to_the_point("The deposit is at least 12 euro.", "What is the deposit?") == "at least 12 euro"
     assert to_the_point("The deposit is about 12 euro.", "What is the deposit?") == "about 12 euro"
