@@ -12,6 +12,7 @@ import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, RLock, Semaphore, Thread
 from typing import Any
@@ -274,8 +275,10 @@ class EmbeddedGenerator:
         import xllamacpp
 
         try:
-            return xllamacpp.Server(self._parameters())
-        except (RuntimeError, ValueError, MemoryError) as e:
+            server = xllamacpp.Server(self._parameters())
+            _wait_until_it_answers(server)
+            return server
+        except (RuntimeError, ValueError, MemoryError, urllib.error.URLError) as e:
             raise GeneratorFailed(
                 f"{self.name}: llama.cpp cannot load {self._path} ({e}); check it with `rag models pull {self.name}`"
             ) from e
@@ -304,12 +307,11 @@ class EmbeddedGenerator:
         return p
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        address = self._load().listening_address
-        url = (address if address.startswith("http") else f"http://{address}") + path
+        url = _address(self._load()) + path
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
         request = urllib.request.Request(url, json.dumps(body).encode(), headers)
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as response:
+            with _open(request) as response:
                 read: dict[str, Any] = json.load(response)
                 return read
         except (urllib.error.URLError, ValueError) as e:
@@ -323,6 +325,23 @@ class EmbeddedGenerator:
                 f"{self.context_length}; ask a shorter question or lower RAG_SOURCE_TOKENS"
             )
         return GeneratorFailed(f"{self.name}: {message}; ask again, and run `rag doctor` if it happens again")
+
+
+def _wait_until_it_answers(server: Any) -> None:
+    """A server that is given up before its thread listens misses the request to stop, and whoever gives it up waits for ever: a program that
+    ends as soon as the model is loaded."""
+    with suppress(urllib.error.HTTPError), _open(f"{_address(server)}/health"):
+        pass
+
+
+def _address(server: Any) -> str:
+    address = str(server.listening_address)
+    return address if address.startswith("http") else f"http://{address}"
+
+
+def _open(request: str | urllib.request.Request) -> Any:
+    """The response of the engine's own server, which no proxy stands before."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30)
 
 
 class _Turn:

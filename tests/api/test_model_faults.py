@@ -60,7 +60,7 @@ def recover(live: Live, model: ModelServer) -> float:
 def test_all_is_well_at_first(live: Live, model: ModelServer) -> None:
     recover(live, model)
     answer = live.client.post("/ask", json=ASK).json()
-    assert answer["answer"].startswith("The clock was built in 1874")
+    assert answer["answer"].startswith("1874")
     assert answer["citations"][0]["document"] == "clock"
     wait(lambda: live.client.get("/readyz").json()["status"] == "ready")
 

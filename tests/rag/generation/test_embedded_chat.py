@@ -173,6 +173,7 @@ def test_waiting_threads_look_for_a_moment_and_then_sleep_unless_the_operator_sa
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,  # a program that ends as soon as the model is loaded does end
     )
     told = dict(line.strip().split(" = ", 1) for line in ran.stderr.splitlines() if " = " in line)
     assert told["OMP_WAIT_POLICY"] == f"'{policy}'", ran.stderr
