@@ -12,6 +12,7 @@ from typing import Any
 from rag.cli import common, emit
 from rag.errors import UsageError
 from rag.generation.citations import cited_numbers, without_citations
+from rag.generation.sentences import sentence_spans
 from rag.settings import Settings
 from rag.types import Answer, AnswerDone, AskRequest, Hit, Message, SearchRequest, SearchResult, SourcesFound, TextDelta
 from rag.wire import answer_json, search_json
@@ -197,9 +198,10 @@ def _answer(services: Services, request: AskRequest, live: bool) -> Answer:
 
 
 def _shown(text: str, shown: str) -> bool:
-    """Whether what was streamed has said it all, as the answer or in more words."""
+    """Whether what was streamed is the answer, or one sentence that has it in more words. Of several one may have been dropped."""
     core = without_citations(text).strip(" .。")
-    return cited_numbers(text) == cited_numbers(shown) and bool(core) and core in without_citations(shown)
+    cut = bool(core) and core in without_citations(shown) and cited_numbers(text) == cited_numbers(shown)
+    return text.strip() == shown.strip() or (cut and len(sentence_spans(shown)) == 1)
 
 
 def _note_gap(services: Services, answer: Answer) -> None:

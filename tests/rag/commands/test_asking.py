@@ -32,6 +32,7 @@ def test_a_refused_question_is_queued_as_a_gap_and_an_answered_one_is_not(
         ("The works will close in May [1].", "May [1].", False),  # it is there already
         ("The works will close in May [2].", "May [1].", True),
         ("The works will close in May [1].", "June [1].", True),
+        ("It closes in May [1]. It opens in June [1].", "It closes in May [1].", True),  # the other was dropped
         ("The works will close in May.", "The documents do not answer this question.", True),
     ],
 )
