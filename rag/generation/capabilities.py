@@ -61,4 +61,4 @@ class WeighsBeside(Weighs, Protocol):
     """A generator that keeps the states of several prompts: asking it something else in between costs the next question nothing, and
     what each such request begins with is read once."""
 
-    prompts_kept: int
+    keeps_prompts: bool

@@ -39,6 +39,8 @@ SPINS = "500"  # looks of a waiting thread before it sleeps: 10 to 30 microsecon
 class EmbeddedGenerator:
     """Generator over a GGUF file. Loads when first used; answers `parallel` questions at a time and queues the others."""
 
+    keeps_prompts = True
+
     def __init__(
         self,
         path: Path,
@@ -65,7 +67,6 @@ class EmbeddedGenerator:
         self._ahead_stopped = Event()
         self._warmed: set[tuple[str, ...]] = set()
         self.memory = PromptMemory()
-        self.prompts_kept = parallel + 1
         self._key = secrets.token_hex(16)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
@@ -278,7 +279,7 @@ class EmbeddedGenerator:
             server = xllamacpp.Server(self._parameters())
             _wait_until_it_answers(server)
             return server
-        except (RuntimeError, ValueError, MemoryError, urllib.error.URLError) as e:
+        except (RuntimeError, ValueError, MemoryError, OSError) as e:
             raise GeneratorFailed(
                 f"{self.name}: llama.cpp cannot load {self._path} ({e}); check it with `rag models pull {self.name}`"
             ) from e
@@ -290,7 +291,7 @@ class EmbeddedGenerator:
         p.model.path = str(self._path)
         # One place more than answers at a time: it keeps the state of the other language's prompts, which the fixed beginning tells apart,
         # and of requests to confirm an answer; what no place is left for waits in memory (`cache_ram_mib`).
-        p.n_parallel = self.prompts_kept
+        p.n_parallel = self._parallel + 1
         p.n_ctx = self.context_length * p.n_parallel
         p.cpuparams.n_threads = p.cpuparams_batch.n_threads = self._threads
         p.n_batch = p.n_ubatch = PROMPT_BATCH

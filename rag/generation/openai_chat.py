@@ -32,6 +32,8 @@ SOURCE_TOKENS = 900
 class OpenAIGenerator(AsksServer):
     """Generator over `POST <base_url>/chat/completions`. `base_url` ends where the OpenAI client's does: ".../v1"."""
 
+    keeps_prompts = True  # vLLM and TGI as many as fit, llama-server one for each answer at a time
+
     def __init__(
         self,
         base_url: str,
@@ -49,9 +51,6 @@ class OpenAIGenerator(AsksServer):
         self._timeout = timeout
         self._transport = transport
         self.memory = PromptMemory()  # these servers keep the state of a prompt's beginning, too
-        self.prompts_kept = (
-            2  # at least: vLLM and TGI keep what fits, llama-server has a place for each answer at a time
-        )
 
     def source_tokens(self) -> int:
         """Tokens of sources in a prompt."""

@@ -29,12 +29,12 @@ class Signals:
     near: float = 0.5  # nearness of the question to those sentences by the collection's embedders
     doubt: float = 0.5  # the chance that the model, told that it may, says that the sources do not answer; 0.5 where it cannot be asked
     confirmed: float = (
-        0.5  # the chance that the model, shown what is cited, says that it says so; 0.5 where it was not asked
+        0.5  # the chance that the model, shown only what is cited, says that it says so; 0.5 where it is not asked
     )
 
 
-# Fitted on answers to 144 questions of corpus/golden, 41 of them without an answer in the documents; what is more likely than about two to
-# one to be wrong is refused (docs/bench/answers.md).
+# Fitted on answers to 144 questions of corpus/golden, 41 of them without an answer in the documents, "confirmed" added later to all 243; what
+# is more likely than about two to one to be wrong is refused (docs/bench/answers.md).
 DEFAULT_WEIGHTS = {
     "aim": 0.3,
     "coverage": 0.8,

@@ -44,7 +44,7 @@ class Weighing:
         """How sure the answer is, 0..1. The model is asked to confirm it only where that decides on which side of the threshold it is, and
         where it keeps this request apart: a server with one prompt's state (Ollama) would read all of it each time, and the next question's
         sources anew."""
-        quoted = quoted_places(turn, checked)
+        quoted = _quoted(turn, checked)
         said = without_citations(checked.text)
         signals = Signals(
             aim=max((question_aim(turn.asked_of(hit), hit, span) for hit, span in quoted), default=0.0),
@@ -68,7 +68,7 @@ class Weighing:
             return UNDECIDED
         near = (
             self.relevance.nearness(turn.asked_of(hit), hit, hit.chunk.text[slice(*span)])
-            for hit, span in quoted_places(turn, checked)
+            for hit, span in _quoted(turn, checked)
         )
         return max(near, default=0.0)
 
@@ -93,6 +93,6 @@ class Weighing:
         return UNDECIDED if chance is None else chance
 
 
-def quoted_places(turn: Turn, checked: Checked) -> list[tuple[Hit, Span]]:
+def _quoted(turn: Turn, checked: Checked) -> list[tuple[Hit, Span]]:
     """The hits that the answer cites, with the place in each."""
     return [(turn.hits[n - 1], span) for n, span in checked.quotes.items()]

@@ -47,7 +47,7 @@ class Alone:
     def __init__(self, inner: Any) -> None:
         self.name, self.context_length = inner.name, inner.context_length
         self.count_tokens, self.stream, self.chance = inner.count_tokens, inner.stream, inner.chance
-        self.check, self.close, self.prompts_kept = inner.check, inner.close, inner.prompts_kept
+        self.check, self.close, self.keeps_prompts = inner.check, inner.close, inner.keeps_prompts
 
 
 def ask(services: Services, question: GoldenQuestion) -> dict[str, Any]:

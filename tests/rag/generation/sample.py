@@ -78,6 +78,19 @@ class Scripted:
         return
 
 
+class Weighing(Scripted):
+    """Tells its chances by the word that is asked for."""
+
+    def __init__(self, text: str, chances: Mapping[str, float | None]) -> None:
+        super().__init__(text)
+        self.chances = chances
+        self.weighed: list[tuple[Sequence[Message], str]] = []
+
+    def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
+        self.weighed.append((messages, word))
+        return self.chances[word]
+
+
 class Shelf:
     """What the answerer asks of a collection."""
 

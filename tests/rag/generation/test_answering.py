@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from threading import Event
 from typing import Any
 
@@ -13,7 +12,7 @@ from rag.generation.answering import GroundedAnswerer, answer
 from rag.settings import Settings
 from rag.types import AnswerDone, AskRequest, Message, SearchRequest, SourcesFound, TextDelta
 
-from .sample import HITS, LEAVE, Found, Scripted, Shelf, answerer, ask, hit
+from .sample import HITS, LEAVE, Found, Scripted, Shelf, Weighing, answerer, ask, hit
 
 DAYS = "How many days of annual leave do full-time employees receive?"
 
@@ -177,27 +176,14 @@ def test_a_few_words_are_quoted_in_the_sentence_that_speaks_of_the_question() ->
     assert found.citations[0].quote == "The limit for a rented car in Porto is 140 euro."
 
 
-class Doubting(Scripted):
-    """Tells its doubt."""
-
-    def __init__(self, text: str, doubt: float | None) -> None:
-        super().__init__(text)
-        self.doubt = doubt
-        self.weighed: list[tuple[list[Message], str]] = []
-
-    def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
-        self.weighed.append((list(messages), word))
-        return self.doubt if word == "NOT FOUND" else None
-
-
 @pytest.mark.parametrize(("doubt", "status"), [(0.02, "answered"), (None, "answered"), (0.99, "abstained")])
 def test_a_model_that_doubts_the_sources_is_not_believed(doubt: float | None, status: str) -> None:
     question, text = "Which leave is there for trainees of Fernhollow abroad?", "23 days of annual leave [1]."
-    generator = Doubting(text, doubt)
+    generator = Weighing(text, {"NOT FOUND": doubt})
     shelf: Any = Shelf()
     found = answer(GroundedAnswerer(shelf, Found(), generator, Settings()), AskRequest(SearchRequest(question)))
     assert found.status == status
-    asked, word = generator.weighed[0]
+    ((asked, word),) = generator.weighed
     assert word == "NOT FOUND" and word in asked[-1].content.rpartition("\n")[2]
     # All but the last line is what the model has just read.
     assert asked[-1].content.rpartition("\n")[0] == generator.asked[0][-1].content.rpartition("\n")[0]

@@ -19,7 +19,7 @@ from rag.generation.openai_chat import OpenAIGenerator
 from rag.generation.refusal import Signals, decides
 from rag.settings import Settings
 from rag.types import Answer, AskRequest, Message, SearchRequest
-from tests.rag.generation.sample import HITS, LEAVE, Found, Scripted, Shelf, hit
+from tests.rag.generation.sample import HITS, LEAVE, Found, Scripted, Shelf, Weighing, hit
 
 
 def test_all_before_the_last_message_is_always_the_same_so_that_it_is_read_once() -> None:
@@ -57,18 +57,10 @@ def test_a_document_cannot_end_the_turn_of_the_prompt() -> None:
     assert "<|im" not in shown
 
 
-class Weighing(Scripted):
-    """Tells its chances by the word that is asked for."""
+class Beside(Weighing):
+    """Keeps the states of several prompts."""
 
-    def __init__(self, text: str, chances: dict[str, float | None]) -> None:
-        super().__init__(text)
-        self.chances = chances
-        self.weighed: list[str] = []
-        self.prompts_kept = 2
-
-    def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
-        self.weighed.append(word)
-        return self.chances[word]
+    keeps_prompts = True
 
 
 def _asked(generator: Scripted, question: str, on_signals: Callable[[Signals], None] | None = None) -> Answer:
@@ -77,45 +69,48 @@ def _asked(generator: Scripted, question: str, on_signals: Callable[[Signals], N
     return answer(answerer, AskRequest(SearchRequest(question)))
 
 
+def _words(generator: Weighing) -> list[str]:
+    return [word for _, word in generator.weighed]
+
+
 UNSURE = "Which leave is there for trainees of Fernhollow abroad?"
 TEXT = "23 days of annual leave [1]."
 
 
 @pytest.mark.parametrize(("chance", "status"), [(0.95, "answered"), (None, "answered"), (0.02, "abstained")])
 def test_an_answer_in_doubt_stands_or_falls_with_what_the_model_says_of_it(chance: float | None, status: str) -> None:
-    generator = Weighing(TEXT, {"NOT FOUND": 0.45, "yes": chance})
+    generator = Beside(TEXT, {"NOT FOUND": 0.45, "yes": chance})
     found = _asked(generator, UNSURE)
-    assert generator.weighed == ["NOT FOUND", "yes"]
+    assert _words(generator) == ["NOT FOUND", "yes"]
     assert found.status == status
 
 
 def test_what_cannot_change_the_decision_is_not_asked() -> None:
-    sure = Weighing(
+    sure = Beside(
         "Full-time employees of Fernhollow receive 23 days of annual leave [1].", {"NOT FOUND": 0.01, "yes": 0.0}
     )
     found = _asked(sure, "How many days of annual leave do full-time employees of Fernhollow receive?")
-    assert found.status == "answered" and sure.weighed == ["NOT FOUND"]
-    hopeless = Weighing("900 weeks of paid travel [1].", {"NOT FOUND": 0.99, "yes": 1.0})
-    assert _asked(hopeless, UNSURE).status == "abstained" and hopeless.weighed == ["NOT FOUND"]
+    assert found.status == "answered" and _words(sure) == ["NOT FOUND"]
+    hopeless = Beside("900 weeks of paid travel [1].", {"NOT FOUND": 0.99, "yes": 1.0})
+    assert _asked(hopeless, UNSURE).status == "abstained" and _words(hopeless) == ["NOT FOUND"]
 
 
 def test_a_server_that_keeps_one_prompt_is_not_asked() -> None:
     generator = Weighing(TEXT, {"NOT FOUND": 0.45})
-    del generator.prompts_kept
-    assert _asked(generator, UNSURE).confidence is not None and generator.weighed == ["NOT FOUND"]
+    assert _asked(generator, UNSURE).confidence is not None and _words(generator) == ["NOT FOUND"]
     assert not isinstance(OllamaGenerator("any"), WeighsBeside)
     assert isinstance(OpenAIGenerator("http://127.0.0.1:1/v1", "any"), WeighsBeside)
 
 
 def test_who_wants_the_signals_gets_all_of_them() -> None:
     seen: list[Signals] = []
-    generator = Weighing(TEXT, {"NOT FOUND": 0.99, "yes": 0.25})
+    generator = Beside(TEXT, {"NOT FOUND": 0.99, "yes": 0.25})
     _asked(generator, UNSURE, seen.append)
     assert [(s.doubt, s.confirmed) for s in seen] == [(0.99, 0.25)]
 
 
 def test_a_model_that_fails_when_asked_again_costs_no_answer() -> None:
-    class Failing(Weighing):
+    class Failing(Beside):
         def chance(self, messages: Sequence[Message], word: str, cancel: Event | None = None) -> float | None:
             raise GeneratorFailed("the server is gone")
 
