@@ -27,10 +27,13 @@ YES_OR_NO_IN = re.compile(
 _BARE_NUMBER = re.compile(r"^\W{0,2}(\d[\d,，.]*\d|\d)[.。]?$")
 _BETWEEN_ITEMS = re.compile(r"\s*(?:[、;；]|[,，](?!\d))\s*(?:and\b|or\b|以及|和|及|与)?\s*")
 _JOINS_ITEMS = r"\s*[,，、;；]?\s*(?:and\b|or\b|as well as\b|以及|和|及|与|或)?\s*(?:the\b|an?\b)?\s*"
+# Of several question words the first one asks; a later "when" joins ("who ruled when ..."), a later "who" belongs to a noun ("what did the man who ...").
+_FIRST = r"^(?:(?!\b(?:what|which|why|how|who\w*|where|when)\b).)*"
+_WHEN = r"\bwhen (?:is|are|was|were|do|does|did|has|have|had|will|would|can|could|shall|should|must|may|might)\b|\bwhen\W*$|" + _FIRST + r"\bwhen\b(?!.*,)"
 _WANTS = [
     ("quantity", re.compile(r"\bhow (?:many|much|long|old|far|often|high|large|big)\b|\bwhat (?:percentage|share|number|amount)\b|多少|几[个天年月次人名台元小]|多[大长久高重远]|百分之几")),
-    ("date", re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|time)\b|什么时候|何时|哪[一]?[年天月日]|几[月号点]|什么时间|截止(?:日期|时间)")),
-    ("name", re.compile(r"\bwho(?:m|se)?\b|\bwhere\b|\b(?:what|which) (?:city|country|person|team|town)\b|谁|哪位|哪里|哪座|哪个(?:城市|国家|部门|人)|在哪")),
+    ("date", re.compile(_WHEN + r"|\b(?:what|which) (?:year|date|day|month|time)\b|什么时候|何时|哪[一]?[年天月日]|几[月号点]|什么时间|截止(?:日期|时间)")),
+    ("name", re.compile(_FIRST + r"\b(?:who(?:m|se)?|where)\b|\b(?:what|which) (?:city|country|person|team|town)\b|\b(?:last|full) name\b|谁|哪位|哪里|哪座|哪个(?:城市|国家|部门|人)|在哪")),
 ]  # fmt: skip
 
 

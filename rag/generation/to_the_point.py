@@ -27,7 +27,7 @@ _WORD = re.compile(r"[^\W_]+(?:[-'’.,&:/–][^\W_]+)*")
 # fmt: off
 _VERBS = frozenset(["is", "are", "was", "were", "be", "been", "being", "will", "would", "can", "does", "did", "do", "has", "have", "had",
                     "是", "为", "在", "位于", "有"])
-_LINKS = _VERBS | {"that", "in", "on", "at", "by", "as", "for", "with", "to", "there", "于", "由", "以", "被", "叫", "叫做", "称为", "指", "指的是"}
+_LINKS = _VERBS | {"that", "in", "on", "at", "by", "as", "for", "with", "to", "there", "called", "named", "于", "由", "以", "被", "叫", "叫做", "称为", "指", "指的是"}
 _JOINING = _LINKS | {"a", "an", "the", "this", "it", "its", "their", "his", "her", "they", "he", "she", "of", "and", "的", "了", "其", "该"}
 _DANGLING = _JOINING | {"while", "when", "where", "which", "who", "but", "or", "because", "so", "also", "而", "并", "且", "和", "与", "及", "或"}
 # What stands beside these belongs together: "Court of Justice", "at least", "第22".

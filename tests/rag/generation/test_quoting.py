@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.generation.quoting import as_listed, best_quote, gives_what_is_asked, says_nothing_new, with_unit
+from rag.generation.quoting import as_listed, best_quote, gives_what_is_asked, says_nothing_new, wanted_kind, with_unit
 
 from .sample import HITS, ask, hit
 
@@ -41,6 +41,26 @@ def test_a_one_word_answer_can_be_the_name_that_was_asked_for() -> None:
     assert gives_what_is_asked("Tallinn [1]", "Which city was chosen for the new warehouse?")
     assert not gives_what_is_asked("the new warehouse", "Which city was chosen for the new warehouse?")
     assert not gives_what_is_asked("some days", "How many days of leave are there?")
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("When was the depot opened?", "date"),
+        ("And the new office opens when?", "date"),
+        ("Since when do we pay by card?", "date"),
+        ("Who led the project when it began?", "name"),
+        ("What is paid when a baby is born?", ""),
+        ("When a parcel is lost, what is a customer paid?", ""),
+        ("What did the man who founded the company study?", ""),
+        ("What is the last name of the man who founded the company?", "name"),
+        ("Where do visitors park when it rains?", "name"),
+        ("How many people work where the servers stand?", "quantity"),
+        ("下雨时访客在哪里停车？", "name"),
+    ],
+)
+def test_the_first_question_word_tells_what_is_asked_for(question: str, kind: str) -> None:
+    assert wanted_kind(question) == kind
 
 
 @pytest.mark.parametrize(
