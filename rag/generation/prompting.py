@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.generation.output_safety import strip_invisible
+from rag.index.language import detect
 from rag.types import Message
 
 # Neither an example nor a word for "not found": a model of 1.5 billion parameters copies the example ("two years") where it is at a loss,
@@ -59,11 +60,9 @@ class PromptSource:
     text: str
 
 
-def prompt_language(question: str) -> str:
-    """Gives "zh" when the question is written in Chinese, else "en"."""
-    han = sum("\u4e00" <= c <= "\u9fff" for c in question)
-    kana = sum("\u3040" <= c <= "\u30ff" for c in question)
-    return "zh" if han and not kana and han * 3 >= sum(c.isalpha() for c in question) else "en"
+def prompt_language(text: str) -> str:
+    """Gives "zh" when the text is written in Chinese, else "en": the languages that there are prompts for."""
+    return "zh" if detect(text) == "zh" else "en"
 
 
 def build(question: str, sources: Sequence[PromptSource], history: Sequence[Message] = ()) -> list[Message]:

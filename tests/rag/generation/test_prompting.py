@@ -28,7 +28,9 @@ def test_history_stands_between_sources_and_question() -> None:
 def test_the_prompt_is_in_the_language_of_the_question() -> None:
     assert "资料" in build("住宿标准是多少？", SOURCES)[0].content
     assert prompt_language("BW-310 的最大扬程是多少米？") == "zh"
+    assert prompt_language("kubernetes 是什么？") == "zh"
     assert prompt_language("What does 扬程 mean in the pump manual?") == "en"
+    assert prompt_language("会議室の予約は誰がしますか") == "en"
 
 
 def test_a_source_cannot_end_the_message_or_pose_as_another_source() -> None:
