@@ -18,7 +18,7 @@ from rag.generation.wording import content_terms
 from rag.index.tokenization import fold
 from rag.types import Hit, Span
 
-YES_OR_NO = re.compile(r"\W*(?:yes|no|是的?|不是|否|可以|不可以|不行|能|不能|会|不会|不|有|没有)\W*", re.IGNORECASE)
+YES_OR_NO = re.compile(r"\W*(?:(?:yes|no)\b|是的?|不是|否|可以|不可以|不行|能|不能|会|不会|不|有|没有)\W*", re.IGNORECASE)
 # Words of a sentence that allow, ask for or deny something.
 YES_OR_NO_IN = re.compile(
     r"\b(?:yes|no|not|never|none|cannot|can|may|must|allowed|forbidden|required)\b|n't\b|[不未没无非须能]|可以|允许|必须|是的",

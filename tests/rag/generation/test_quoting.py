@@ -26,6 +26,7 @@ def test_an_answer_that_repeats_the_question_says_nothing() -> None:
     assert says_nothing_new("The hotel has a limit in Oslo [1].", "What is the limit of the hotel in Oslo?")
     assert not says_nothing_new("The limit is 2,150 kroner [1].", "What is the limit of the hotel in Oslo?")
     assert not says_nothing_new("Yes [1].", "Is there a hotel limit in Oslo?")
+    assert says_nothing_new("Norway [1].", "Which hotels are there in Norway?")
 
 
 def test_a_refusal_of_the_model_is_not_overruled_by_a_quote() -> None:
