@@ -62,6 +62,8 @@ _UNITS = _codes("""
     times: 次 倍 times
     piece: 台 件 套 支 张 pieces units
 """)
+_COUNTERS = frozenset("个种项条家所座间辆艘份册篇首部本只头匹颗枚片根场届章节")  # say that things are counted, not which
+COUNTS = _COUNTERS | {unit[0] for unit in _UNITS if "\u4e00" <= unit[0] <= "\u9fff"}  # how a Chinese unit may begin
 _CURRENCY_BEFORE = _codes("""
     USD: $ us$ usd
     EUR: € eur
@@ -232,11 +234,16 @@ def unit_after(text: str) -> str:
     word, han = match.group("word"), match.group("han") or ""
     if match.group("sign") or (word and word.lower() in _UNITS):
         end = match.end()
-    for length in range(len(han), 0, -1):
-        if han[:length] in _UNITS:
-            end = match.start("han") + length
-            break
-    return text[:end]
+    known = next((n for n in range(len(han), 0, -1) if han[:n] in _UNITS), 1 if han[:1] in _COUNTERS else 0)
+    return text[: match.start("han") + known] if known else text[:end]
+
+
+def zh_numerals(value: int) -> list[str]:
+    """How a whole number below 100 is written in Chinese: 2 is 二 or 两, 20 is 二十."""
+    digits = "零一二三四五六七八九"
+    tens, ones = divmod(value, 10)
+    written = (digits[tens] if tens > 1 else "") + ("十" if tens else "") + (digits[ones] if ones or not tens else "")
+    return [written, "两"] if value == 2 else [written]
 
 
 def unit_code(unit: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rag.generation.facts import Facts, facts
 from rag.generation.prompting import prompt_language
-from rag.generation.quantities import NUMBER_WORDS, unit_after
+from rag.generation.quantities import COUNTS, NUMBER_WORDS, unit_after, zh_numerals
 from rag.generation.sentences import sentence_spans
 from rag.generation.wording import content_terms
 from rag.index.tokenization import fold
@@ -24,7 +24,8 @@ YES_OR_NO_IN = re.compile(
     r"\b(?:yes|no|not|never|none|cannot|can|may|must|allowed|forbidden|required)\b|n't\b|[不未没无非须能]|可以|允许|必须|是的",
     re.IGNORECASE,
 )
-_BARE_NUMBER = re.compile(r"^\W{0,2}(\d[\d,，.]*\d|\d)[.。]?$")
+_BARE_NUMBER = re.compile(r"^[\s\"“「*(（]{0,2}(\d[\d,，.]*\d|\d)\s?([\u4e00-\u9fff]{0,2})[.。]?$")
+_ZH_FIGURES = "零〇一二两三四五六七八九十百千万亿\\d"
 _BETWEEN_ITEMS = re.compile(r"\s*(?:[、;；]|[,，](?!\d))\s*(?:and\b|or\b|以及|和|及|与)?\s*")
 _JOINS_ITEMS = r"\s*[,，、;；]?\s*(?:and\b|or\b|as well as\b|以及|和|及|与|或)?\s*(?:the\b|an?\b)?\s*"
 # Of several question words the first one asks; a later "when" joins ("who ruled when ..."), a later "who" belongs to a noun ("what did the man who ...").
@@ -85,11 +86,9 @@ def with_unit(answer: str, hits: Sequence[Hit], question: str) -> str:
     bare = _BARE_NUMBER.match(answer.strip())
     if bare is None:
         return answer
-    number = bare.group(1)
-    in_figures = re.compile(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]*\d)")
-    words = [word for word, value in NUMBER_WORDS.items() if number.isdigit() and value == int(number)]
-    in_words = re.compile(rf"(?<![\w-])(?:{'|'.join(words) or '(?!)'})(?![\w-])", re.IGNORECASE)
-    standing = in_figures if any(in_figures.search(h.chunk.text) for h in hits) else in_words
+    number, unit = bare.group(1), bare.group(2)
+    in_figures = re.compile(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]*\d)" + (rf"\s?{unit}" if unit else ""))
+    standing = in_figures if any(in_figures.search(h.chunk.text) for h in hits) else _in_words(number, unit)
     weights = question_weights(question, facts(question))
     best: tuple[float, str] = (-1.0, number)
     for hit in hits:
@@ -101,8 +100,19 @@ def with_unit(answer: str, hits: Sequence[Hit], question: str) -> str:
             terms = set(content_terms(fold(sentence)))
             said = sum(w for t, w in weights.items() if t in terms)
             if said > best[0]:
-                best = (said, found.group() + unit_after(sentence[found.end() :]))
-    return best[1]
+                best = (said, found.group() + ("" if unit else unit_after(sentence[found.end() :])))
+    return best[1] if best[0] >= 0 else answer
+
+
+def _in_words(number: str, unit: str) -> re.Pattern[str]:
+    """A figure written as a word, in Chinese with its unit ("四次": 四 alone stands in other words)."""
+    value = int(number) if number.isdigit() else -1
+    english = "|".join(word for word, meant in NUMBER_WORDS.items() if meant == value)
+    chinese = "|".join(zh_numerals(value)) if 0 <= value < 100 else "(?!)"
+    counted = rf"\s?{unit}" if unit else rf"(?=\s?[{''.join(sorted(COUNTS))}])"
+    return re.compile(
+        rf"(?<![\w-])(?:{english or '(?!)'})(?![\w-])|(?<![{_ZH_FIGURES}第])(?:{chinese}){counted}", re.IGNORECASE
+    )
 
 
 def as_listed(answer: str, hits: Sequence[Hit]) -> str:

@@ -82,6 +82,25 @@ def test_a_number_gets_the_unit_that_it_has_in_the_source(said: str, whole: str)
 
 
 @pytest.mark.parametrize(
+    ("said", "source", "as_written"),
+    [
+        ("4", "球体包含了 4种 元素。", "4种"),
+        ("4次", "他完成了四次拦截，其中两次得分。", "四次"),
+        ("4", "四川有四种茶，第四种最贵。", "四种"),
+        ("2", "公司有两个仓库。", "两个"),
+        ("12", "值班表上共十二名员工。", "十二名员工"),
+        ("7", "第七章说的是四件事。", "7"),
+        ("3 小时", "行程要三小时。", "三小时"),
+        ("4", "There are four gates.", "four"),
+        ("$20", "A locker costs $20 a year.", "$20"),
+        ("-5", "The store is kept at -5 degrees.", "-5"),
+    ],
+)
+def test_a_figure_is_written_as_the_source_has_it(said: str, source: str, as_written: str) -> None:
+    assert with_unit(said, [hit(1, source, "x")], "?") == as_written
+
+
+@pytest.mark.parametrize(
     ("said", "whole"),
     [("8", "8 hours"), ("0.5", "0.5%"), ("1.5", "1.5 million euro"), ("12", "12"), ("two", "two"), ("38", "38")],
 )
