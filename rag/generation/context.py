@@ -105,8 +105,7 @@ def select(
     costs = [[estimate_tokens(h.chunk.text[a:b]) for a, b in of] for h, of in zip(chosen, spans, strict=True)]
     companions = [_companions(h.chunk.text, of) for h, of in zip(chosen, spans, strict=True)]
     headings = [estimate_tokens(_heading(h)) + 4 for h in chosen]
-    asked = _asked_of(question, chosen, translated)
-    order = _telling_rows(_best_first(asked, chosen, spans, relevance), chosen, spans)
+    order = _telling_rows(_best_first(question, translated, chosen, spans, relevance), chosen, spans)
     if not (several or translated or likely_elsewhere(question, chosen)[0]):
         order = _standing_out(order, min(WORTH, WORTH * WORTH_BUDGET / budget))
     whole = sum(map(sum, costs)) + sum(headings)
@@ -140,7 +139,7 @@ def ranked(
 ) -> list[tuple[int, Span, float]]:
     """(index of the hit, sentence, score) of all sentences that have to do with the question, best first."""
     spans = [_sentences(h) for h in hits]
-    order = _best_first(_asked_of(question, hits, translated), hits, spans, relevance) if hits else []
+    order = _best_first(question, translated, hits, spans, relevance) if hits else []
     return [(h, spans[h][i], score) for h, i, score in order]
 
 
@@ -179,10 +178,19 @@ def _beginnings(hits: Sequence[Hit]) -> Iterator[Context]:
 
 
 def _best_first(
-    asked: Sequence[str], hits: Sequence[Hit], spans: Sequence[Sequence[Span]], relevance: Relevance | None
+    question: str,
+    translated: Mapping[str, str],
+    hits: Sequence[Hit],
+    spans: Sequence[Sequence[Span]],
+    relevance: Relevance | None,
 ) -> list[tuple[int, int, float]]:
     """(hit, sentence, score) of all that have anything to do with what the hit is asked, best first; ties keep the order of the hits."""
-    scores = _by_words(asked, hits, spans)
+    # In its own language as well, where the question was translated into it: a small model loses names.
+    asked = [in_both(translated.get(h.chunk.language, ""), question) for h in hits]
+    foreign = [
+        h.chunk.language not in translated and prompt_language(h.chunk.text) != prompt_language(question) for h in hits
+    ]
+    scores = _by_words(asked, foreign, hits, spans)
     if relevance is not None:
         best = sorted(scores, key=lambda at: (-scores[at] * RANK_DECAY ** at[0], at))[:COMPARED]
         for question in dict.fromkeys(asked):
@@ -212,7 +220,7 @@ def _standing_out(order: Sequence[tuple[int, int, float]], worth: float) -> list
 
 
 def _by_words(
-    asked: Sequence[str], hits: Sequence[Hit], spans: Sequence[Sequence[Span]]
+    asked: Sequence[str], foreign: Sequence[bool], hits: Sequence[Hit], spans: Sequence[Sequence[Span]]
 ) -> dict[tuple[int, int], float]:
     """(hit, sentence) -> what its words, its neighbours and its kind of facts say for it."""
     words = [[set(tokenize(h.chunk.text[a:b])) for a, b in of] for h, of in zip(hits, spans, strict=True)]
@@ -223,12 +231,12 @@ def _by_words(
         weight = weights[asked[h]]
         total = max(sum(weight.values()), 1e-9)
         # Words cannot tell across languages: the rank of the hit does, and the meaning.
-        foreign = FOREIGN if prompt_language(hits[h].chunk.text) != prompt_language(asked[h]) else 0.0
+        instead = FOREIGN if foreign[h] else 0.0
         own = [sum(weight.get(t, 0.0) for t in w) / (1 + 0.12 * math.log1p(len(w))) for w in of]
         for i, (a, b) in enumerate(spans[h]):
             near = max(own[i - 1] if i else 0.0, own[i + 1] if i + 1 < len(own) else 0.0)
             kind = RIGHT_KIND if has_the_kind_asked_for(hits[h].chunk.text[a:b], asked[h]) else 0.0
-            scores[h, i] = (own[i] + NEIGHBOUR * near) / total + kind + foreign
+            scores[h, i] = (own[i] + NEIGHBOUR * near) / total + kind + instead
     return scores
 
 
@@ -242,11 +250,6 @@ def term_weights(question: str, sentences: Sequence[Iterable[str]]) -> dict[str,
 
 def _weak(term: str) -> bool:
     return term.isascii() and len(term) <= 3 and term.isalpha()
-
-
-def _asked_of(question: str, hits: Sequence[Hit], translated: Mapping[str, str]) -> list[str]:
-    """The question for each hit, in its language as well where there is a translation."""
-    return [in_both(translated.get(h.chunk.language, ""), question) for h in hits]
 
 
 def _sentences(hit: Hit) -> Sequence[Span]:

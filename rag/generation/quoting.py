@@ -18,7 +18,9 @@ from rag.generation.wording import content_terms
 from rag.index.tokenization import fold
 from rag.types import Hit, Span
 
-YES_OR_NO = re.compile(r"\W*(?:(?:yes|no)\b|是的?|不是|否|可以|不可以|不行|能|不能|会|不会|不|有|没有)\W*", re.IGNORECASE)
+YES_OR_NO = re.compile(
+    r"\W*(?:(?:yes|no)\b|是的?|不是|否|可以|不可以|不行|能|不能|会|不会|不|有|没有)\W*", re.IGNORECASE
+)
 # Words of a sentence that allow, ask for or deny something.
 YES_OR_NO_IN = re.compile(
     r"\b(?:yes|no|not|never|none|cannot|can|may|must|allowed|forbidden|required)\b|n't\b|[不未没无非须能]|可以|允许|必须|是的",
@@ -30,7 +32,11 @@ _BETWEEN_ITEMS = re.compile(r"\s*(?:[、;；]|[,，](?!\d))\s*(?:and\b|or\b|以�
 _JOINS_ITEMS = r"\s*[,，、;；]?\s*(?:and\b|or\b|as well as\b|以及|和|及|与|或)?\s*(?:the\b|an?\b)?\s*"
 # Of several question words the first one asks; a later "when" joins ("who ruled when ..."), a later "who" belongs to a noun ("what did the man who ...").
 _FIRST = r"^(?:(?!\b(?:what|which|why|how|who\w*|where|when)\b).)*"
-_WHEN = r"\bwhen (?:is|are|was|were|do|does|did|has|have|had|will|would|can|could|shall|should|must|may|might)\b|\bwhen\W*$|" + _FIRST + r"\bwhen\b(?!.*,)"
+_WHEN = (
+    r"\bwhen (?:is|are|was|were|do|does|did|has|have|had|will|would|can|could|shall|should|must|may|might)\b|\bwhen\W*$|"
+    + _FIRST
+    + r"\bwhen\b(?!.*,)"
+)
 _WANTS = [
     ("quantity", re.compile(r"\bhow (?:many|much|long|old|far|often|high|large|big)\b|\bwhat (?:percentage|share|number|amount)\b|多少|几[个天年月次人名台元小]|多[大长久高重远]|百分之几")),
     ("date", re.compile(_WHEN + r"|\b(?:what|which) (?:year|date|day|month|time)\b|什么时候|何时|哪[一]?[年天月日]|几[月号点]|什么时间|截止(?:日期|时间)")),
@@ -88,7 +94,11 @@ def with_unit(answer: str, hits: Sequence[Hit], question: str) -> str:
         return answer
     number, unit = bare.group(1), bare.group(2)
     in_figures = re.compile(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]*\d)" + (rf"\s?{unit}" if unit else ""))
-    standing = in_figures if any(in_figures.search(h.chunk.text) for h in hits) else _in_words(number, unit)
+    standing = (
+        in_figures
+        if any(in_figures.search(h.chunk.text) for h in hits)
+        else _in_words(number, unit, prompt_language(question))
+    )
     weights = question_weights(question, facts(question))
     best: tuple[float, str] = (-1.0, number)
     for hit in hits:
@@ -104,15 +114,15 @@ def with_unit(answer: str, hits: Sequence[Hit], question: str) -> str:
     return best[1] if best[0] >= 0 else answer
 
 
-def _in_words(number: str, unit: str) -> re.Pattern[str]:
-    """A figure written as a word, in Chinese with its unit ("四次": 四 alone stands in other words)."""
-    value = int(number) if number.isdigit() else -1
-    english = "|".join(word for word, meant in NUMBER_WORDS.items() if meant == value)
-    chinese = "|".join(zh_numerals(value)) if 0 <= value < 100 else "(?!)"
-    counted = rf"\s?{unit}" if unit else rf"(?=\s?[{''.join(sorted(COUNTS))}])"
-    return re.compile(
-        rf"(?<![\w-])(?:{english or '(?!)'})(?![\w-])|(?<![{_ZH_FIGURES}第])(?:{chinese}){counted}", re.IGNORECASE
-    )
+def _in_words(number: str, unit: str, language: str) -> re.Pattern[str]:
+    """A figure written as a word of the answer's language, in Chinese with its unit ("四次": 四 alone stands in other words)."""
+    value = int(number) if number.isdigit() and len(number) < 3 else -1
+    if language == "zh":
+        words = zh_numerals(value) if value >= 0 else []
+        counted = rf"\s?{unit}" if unit else rf"(?=\s?[{''.join(sorted(COUNTS))}])"
+        return re.compile(rf"(?<![{_ZH_FIGURES}第])(?:{'|'.join(words) or '(?!)'}){counted}")
+    words = [word for word, meant in NUMBER_WORDS.items() if meant == value and not unit]
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(words) or '(?!)'})(?![\w-])", re.IGNORECASE)
 
 
 def as_listed(answer: str, hits: Sequence[Hit]) -> str:

@@ -92,12 +92,13 @@ def test_a_number_gets_the_unit_that_it_has_in_the_source(said: str, whole: str)
         ("7", "第七章说的是四件事。", "7"),
         ("3 小时", "行程要三小时。", "三小时"),
         ("4", "There are four gates.", "four"),
+        ("4 天", "Leave of four days.", "4 天"),
         ("$20", "A locker costs $20 a year.", "$20"),
         ("-5", "The store is kept at -5 degrees.", "-5"),
     ],
 )
 def test_a_figure_is_written_as_the_source_has_it(said: str, source: str, as_written: str) -> None:
-    assert with_unit(said, [hit(1, source, "x")], "?") == as_written
+    assert with_unit(said, [hit(1, source, "x")], "多少？" if "。" in source else "How many?") == as_written
 
 
 @pytest.mark.parametrize(
