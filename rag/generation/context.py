@@ -193,9 +193,9 @@ def _best_first(
     scores = _by_words(asked, foreign, hits, spans)
     if relevance is not None:
         best = sorted(scores, key=lambda at: (-scores[at] * RANK_DECAY ** at[0], at))[:COMPARED]
-        for question in dict.fromkeys(asked):
-            of = [(h, i) for h, i in best if asked[h] == question]
-            near = relevance(question, [(hits[h], hits[h].chunk.text[slice(*spans[h][i])]) for h, i in of])
+        for wanted in dict.fromkeys(asked):
+            of = [(h, i) for h, i in best if asked[h] == wanted]
+            near = relevance(wanted, [(hits[h], hits[h].chunk.text[slice(*spans[h][i])]) for h, i in of])
             for at, deviations in zip(of, near, strict=True):
                 scores[at] += MEANING * max(float(deviations), 0.0)
     found = [(h, i, score * RANK_DECAY**h) for (h, i), score in scores.items() if score > 0]

@@ -62,7 +62,9 @@ _UNITS = _codes("""
     times: 次 倍 times
     piece: 台 件 套 支 张 pieces units
 """)
-_COUNTERS = frozenset("个种项条家所座间辆艘份册篇首部本只头匹颗枚片根场届章节")  # say that things are counted, not which
+_COUNTERS = frozenset(
+    "个种项条家所座间辆艘份册篇首部本只头匹颗枚片根场届章节"
+)  # say that things are counted, not which
 COUNTS = _COUNTERS | {unit[0] for unit in _UNITS if "\u4e00" <= unit[0] <= "\u9fff"}  # how a Chinese unit may begin
 _CURRENCY_BEFORE = _codes("""
     USD: $ us$ usd

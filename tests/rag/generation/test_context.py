@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from rag.generation.context import growing, select, source_budget
+from rag.generation.context import growing, ranked, select, source_budget
 from rag.generation.prompt_memory import PromptMemory
 from rag.generation.token_estimate import estimate_tokens
 from rag.retrieval.other_language import LIKELY
@@ -182,3 +182,12 @@ def test_an_earlier_cut_without_the_sentence_needed_now_is_not_reused() -> None:
     memory.remember(select("shelves in room 3", [LONG], 60))
     wanted = select("What is the gate code of the east car park?", [LONG], 60)
     assert memory.reuse(wanted, [LONG], 60) == wanted
+
+
+def test_words_tell_in_another_language_once_the_question_is_translated() -> None:
+    hits = [hit(1, "The canteen opens at noon. A hotel in Oslo costs 2,150 kroner.", "Travel")]
+    assert len(ranked("奥斯陆的住宿标准是多少？", hits)) == 2
+    found = ranked("奥斯陆的住宿标准是多少？", hits, translated={"en": "What may a hotel in Oslo cost?"})
+    (_, best, score), *others = found
+    assert hits[0].chunk.text[slice(*best)].startswith("A hotel in Oslo")
+    assert all(score > 2 * other for _, _, other in others)
