@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rag.protocols import Generator
 
 ANSWERS = "answers.jsonl"
+EARLIER = "answers.earlier.jsonl"
 RUN = "run.json"
 
 
@@ -170,9 +171,10 @@ def _answers(
     wanted.out.mkdir(parents=True, exist_ok=True)
     done = _kept(wanted, questions, services, export)
     total = len(wanted.arms) * len(questions)
+    known = sum(arm in wanted.arms for arm, _ in done)
     with (
         (wanted.out / ANSWERS).open("a", encoding="utf-8") as file,
-        tqdm(total=total, initial=len(done), desc="answers", unit="answer", file=sys.stderr) as bar,
+        tqdm(total=total, initial=known, desc="answers", unit="answer", file=sys.stderr) as bar,
     ):
         # The arms that search come last: memory that their embedders once took may stay with the process.
         for name in sorted(wanted.arms, key=lambda a: a not in NEEDS_NO_DOCUMENTS):
@@ -219,7 +221,7 @@ def _opened(
 def _kept(
     wanted: Wanted, questions: Sequence[GoldenQuestion], services: Services, export: Export | None
 ) -> dict[tuple[str, str], Given]:
-    """The answers of an interrupted run of this very comparison; those of another one are removed."""
+    """The answers of earlier calls of this very comparison, whichever arms they asked for; those of another one are put aside."""
     identity = json.dumps(
         {
             "questions": fingerprint(questions),
@@ -238,20 +240,29 @@ def _kept(
         ids = {q.id for q in questions}
         lines = answers.read_text(encoding="utf-8").split("\n")
         whole = [given_from(json.loads(line)) for line in lines[:-1] if line]  # a cut last line is asked again
-        answers.write_text("".join(json.dumps(g.record(), ensure_ascii=False) + "\n" for g in whole), encoding="utf-8")
-        return {(g.arm, g.question): g for g in whole if g.arm in wanted.arms and g.question in ids}
-    answers.unlink(missing_ok=True)
+        _replace(answers, whole)
+        return {(g.arm, g.question): g for g in whole if g.question in ids}
+    if answers.is_file():
+        answers.replace(wanted.out / EARLIER)
+        sys.stderr.write(
+            f"{wanted.out}: other questions, settings or models than last time; its answers are now {EARLIER}\n"
+        )
     (wanted.out / "report.json").unlink(missing_ok=True)
     run.write_text(identity, encoding="utf-8")
     return {}
 
 
 def _in_order(wanted: Wanted, questions: Sequence[GoldenQuestion], done: Mapping[tuple[str, str], Given]) -> None:
-    """answers.jsonl in the order of arms and questions, replaced as a whole."""
-    lines = [json.dumps(done[a, q.id].record(), ensure_ascii=False) for a in wanted.arms for q in questions]
-    partial = wanted.out / f".{ANSWERS}.partial"
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial.replace(wanted.out / ANSWERS)
+    """answers.jsonl in the order of arms and questions; arms that only an earlier call asked for come last."""
+    arms = dict.fromkeys([*wanted.arms, *(arm for arm, _ in done)])
+    _replace(wanted.out / ANSWERS, [done[a, q.id] for a in arms for q in questions if (a, q.id) in done])
+
+
+def _replace(answers: Path, given: Sequence[Given]) -> None:
+    """The file with these answers, all at once: hours of work are never half written."""
+    partial = answers.with_name(f".{ANSWERS}.partial")
+    partial.write_text("".join(json.dumps(g.record(), ensure_ascii=False) + "\n" for g in given), encoding="utf-8")
+    partial.replace(answers)
 
 
 def _current(services: Services) -> dict[str, str]:

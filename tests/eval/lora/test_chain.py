@@ -139,6 +139,29 @@ def test_four_arms_give_a_report_and_the_same_one_again(run, work: Path) -> None
     run("eval", "diff", work / "r1", work / "r2", "--gate", "0.0")
 
 
+def test_answers_of_other_arms_are_kept_and_those_of_another_comparison_put_aside(run, work: Path) -> None:  # type: ignore[no-untyped-def]
+    def lines(name: str) -> int:
+        return len((work / "r2" / name).read_text(encoding="utf-8").splitlines())
+
+    again = [
+        "eval",
+        "answers",
+        "--questions",
+        work / "golden.jsonl",
+        "--model",
+        BASE,
+        "--limit",
+        3,
+        "--out",
+        work / "r2",
+    ]
+    run(*again, "--arms", "rag", "--lora", work / "x", "--seed", 3)
+    assert list(json.loads((work / "r2" / "report.json").read_text(encoding="utf-8"))["arms"]) == ["rag"]
+    assert lines("answers.jsonl") == 15
+    run(*again, "--arms", "base", "--seed", 4)
+    assert (lines("answers.jsonl"), lines("answers.earlier.jsonl")) == (3, 15)
+
+
 def test_reporting_on_what_was_trained_is_refused(run, work: Path, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     run("eval", "answers", "--questions", work / "data" / "train.json", "--arms", "lora", "--model", BASE, "--lora", work / "x", "--out",
         work / "bad", code=1)  # fmt: skip
