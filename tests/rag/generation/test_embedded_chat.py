@@ -82,11 +82,14 @@ def test_a_schema_gives_json(generator: EmbeddedGenerator) -> None:
 
 
 def test_cancelling_stops_it_while_it_reads_and_while_it_writes(generator: EmbeddedGenerator) -> None:
-    for messages, limit in (([Message("user", "word " * 1800)], 8), ([Message("user", "Count to 1000.")], 900)):
+    # So small a model may end "Count to 1000." after six words: the schema lets it not.
+    long = {"type": "array", "items": {"type": "integer"}, "minItems": 200}
+    for text, limit, schema in (("word " * 1800, 8, None), ("Count to 1000.", 900, long)):
         cancel = Event()
         Timer(0.3, cancel.set).start()
         started = time.monotonic()
-        assert _end(list(generator.stream(messages, max_tokens=limit, cancel=cancel))).finish_reason == "cancelled"
+        events = generator.stream([Message("user", text)], max_tokens=limit, schema=schema, cancel=cancel)
+        assert _end(list(events)).finish_reason == "cancelled"
         assert time.monotonic() - started < 3
     assert _end(list(generator.stream(ASK, max_tokens=4))).answer_tokens == 4  # the next question is answered
 
