@@ -187,9 +187,8 @@ def _best_first(
     """(hit, sentence, score) of all that have anything to do with what the hit is asked, best first; ties keep the order of the hits."""
     # In its own language as well, where the question was translated into it: a small model loses names.
     asked = [in_both(translated.get(h.chunk.language, ""), question) for h in hits]
-    foreign = [
-        h.chunk.language not in translated and prompt_language(h.chunk.text) != prompt_language(question) for h in hits
-    ]
+    language = prompt_language(question)
+    foreign = [h.chunk.language not in translated and prompt_language(h.chunk.text) != language for h in hits]
     scores = _by_words(asked, foreign, hits, spans)
     if relevance is not None:
         best = sorted(scores, key=lambda at: (-scores[at] * RANK_DECAY ** at[0], at))[:COMPARED]

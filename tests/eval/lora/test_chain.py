@@ -143,18 +143,7 @@ def test_answers_of_other_arms_are_kept_and_those_of_another_comparison_put_asid
     def lines(name: str) -> int:
         return len((work / "r2" / name).read_text(encoding="utf-8").splitlines())
 
-    again = [
-        "eval",
-        "answers",
-        "--questions",
-        work / "golden.jsonl",
-        "--model",
-        BASE,
-        "--limit",
-        3,
-        "--out",
-        work / "r2",
-    ]
+    again = ["eval", "answers", "--questions", work / "golden.jsonl", "--model", BASE, "--limit", 3, "--out", work / "r2"]  # fmt: skip
     run(*again, "--arms", "rag", "--lora", work / "x", "--seed", 3)
     assert list(json.loads((work / "r2" / "report.json").read_text(encoding="utf-8"))["arms"]) == ["rag"]
     assert lines("answers.jsonl") == 15
