@@ -23,11 +23,12 @@ def collection_of(dataset: Path, settings: Settings) -> str:
 
 def pooled_collection(datasets: Sequence[Path], settings: Settings) -> str:
     """The name of the collection that holds the corpora of all these folders. With several, ids get the folder's name in front."""
+    from ingest.file_records import READING
     from ingest.records import ingest_records
     from rag.retrieval.fields import CHUNKING
     from rag.wiring import Services
 
-    digest = hashlib.sha256(f"{settings.fields} {CHUNKING}".encode())
+    digest = hashlib.sha256(f"{settings.fields} {CHUNKING} {READING}".encode())
     for folder in datasets:
         digest.update(corpus_file(folder).read_bytes())
     words = "-".join(folder.resolve().name for folder in datasets)

@@ -11,6 +11,7 @@ from ingest.documents import to_document
 from ingest.file_records import FileRecords
 from ingest.parsed import Limits, Skip, TextBuilder
 from ingest.progress import Progress, Silent
+from ingest.readers.markdown import add_markdown, is_markdown
 from ingest.readers.text import add_paragraphs
 from rag.types import FailedFile, IngestReport
 from rag.wiring import Services
@@ -59,7 +60,8 @@ def ingest_records(
                 builder.page(record.page)
             for level, heading in enumerate(record.heading, 1):
                 builder.heading(heading, level)
-            add_paragraphs(builder, record.text if record.text.strip() else record.title)
+            text = record.text if record.text.strip() else record.title
+            (add_markdown if is_markdown(text) else add_paragraphs)(builder, text)
             try:
                 parsed = builder.build("record", record.title)
             except Skip as e:

@@ -19,6 +19,16 @@ _TITLES, _DATES, _AUTHORS = (
     ("author", "authors", "owner", "作者"),
 )
 _TAG = re.compile(r"<[^>]{0,2000}>")
+# What site generators fill in, as the target of a link or by itself; what stands in code is the text.
+_TEMPLATE = re.compile(
+    r"(?P<code>```.*?```|~~~.*?~~~|`[^`\n]*`)"
+    r"|(?<=\]\()\s*(?P<target>\{[%{].{1,400}?[%}]\}[^)\s]*)"
+    r"|(?P<tag>\{%.{1,400}?%\}|\{\{[<%].{1,400}?[>%]\}\})",
+    re.DOTALL,
+)
+_QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'")
+# A link, a heading, code or a table: what plain text has by chance only.
+_MARKS = re.compile(r"\]\([^\s)]|^#{2,6} \S|\A\s*# \S|^ {0,3}(?:```|~~~)|^\|? ?:?-{3,}:? ?\|", re.MULTILINE)
 
 
 def read(source: Source) -> Iterator[Parsed]:
@@ -48,9 +58,15 @@ def front_matter(text: str) -> tuple[dict[str, str], str]:
     return fields, text[found.end() :]
 
 
+def is_markdown(text: str) -> bool:
+    """Whether a text without a file name is written in Markdown."""
+    return _MARKS.search(text) is not None
+
+
 def add_markdown(builder: TextBuilder, text: str) -> str:
     """Adds the blocks of Markdown text; gives the first heading, "" when there is none."""
-    tokens = MarkdownIt("commonmark", {"maxNesting": 60}).enable("table").parse(text.replace("\0", "\ufffd"))
+    text = _TEMPLATE.sub(_words_of, text.replace("\0", "\ufffd"))
+    tokens = MarkdownIt("commonmark", {"maxNesting": 60}).enable("table").parse(text)
     title = ""
     at = 0
     while at < len(tokens):
@@ -79,6 +95,17 @@ def add_markdown(builder: TextBuilder, text: str) -> str:
                 builder.block("paragraph", inline_text(token))
             at += 1
     return title
+
+
+def _words_of(found: re.Match[str]) -> str:
+    """What a reader of the page sees of a template tag, as far as the tag tells: {% note "Since May" %}, not {% page "/travel/" %}. A link to a page
+    that is filled in is none for a Markdown parser, which would leave the address among the words."""
+    if found["code"]:
+        return found["code"]
+    if found["target"]:
+        return "#"
+    quoted = [a or b for a, b in _QUOTED.findall(found["tag"])]
+    return " ".join(q for q in quoted if " " in q or not re.search(r"[/.]", q))
 
 
 def inline_text(token: Token) -> str:

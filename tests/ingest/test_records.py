@@ -34,3 +34,13 @@ def test_equal_texts_are_embedded_once_and_never_marked_as_copies(services: ToyS
     report = ingest_records([Record("a", "T", text), Record("b", "T", text)], services)
     assert report.embedded == 1 and report.chunks == 2
     assert [i.superseded_by for i in services.collection().snapshot().documents(None)] == [None, None]
+
+
+def test_markdown_is_read_as_such_and_other_text_word_for_word(services: ToyServices) -> None:
+    marked = Record("m", "Travel", "You may\n[book rail](https://example.org/what-if-i-book-rail) or:\n\n- [fly](/fly)")
+    plain = Record("p", "Sums", "2 * 3 * 4 = 24 and a_b_c\n# no heading: 5 < 6 > 4 [1] (see below)")
+    ingest_records([marked, plain], services)
+    snapshot = services.collection().snapshot()
+    texts = {i.path: [c.text for c in snapshot.document_chunks(i.document)] for i in snapshot.documents(None)}
+    assert texts["m"] == ["You may book rail or:\n\n- fly"]
+    assert texts["p"] == ["2 * 3 * 4 = 24 and a_b_c\n# no heading: 5 < 6 > 4 [1] (see below)"]

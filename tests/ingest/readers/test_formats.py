@@ -48,6 +48,34 @@ def test_markdown_gives_blocks_without_marks_and_facts_from_its_front_matter() -
     ]
 
 
+def test_markdown_of_a_site_generator_keeps_the_words_of_its_tags_and_no_addresses() -> None:
+    found = read_one(
+        "guide.md",
+        b"""# Guide
+
+{% alert "Since May 2026" %}
+Book [flights or rail]({% page "/travel/faq/#how-to-book" %}) first; ask in {% channel "people-ops" %},
+see [the list]({{ site.url }}/list "List") and ![map]({% image "/a.png" %}).
+{% endalert %}
+
+- [Get a
+  card]({{< ref "card.md" >}})
+
+Write `{% page "/x/" %}` for a link:
+
+```
+[a]({% page "/x/" %}) {{ name }}
+```
+""",
+    )
+    assert blocks(found)[1:] == [
+        ("paragraph", "Since May 2026 Book flights or rail first; ask in people-ops, see the list and map."),
+        ("list", "- Get a card"),
+        ("paragraph", 'Write {% page "/x/" %} for a link:'),
+        ("code", '[a]({% page "/x/" %}) {{ name }}'),
+    ]
+
+
 HTML = """<html><head><title>Pump BW-310</title><script>var hidden=1</script><style>p{}</style></head><body><nav>Menu Home</nav>
 <h1>Pump</h1><p>Head:   47
 metres.</p><ul><li>one<li>two <b>bold</b></ul>
