@@ -21,7 +21,7 @@ from rag.retrieval.page_quality import PageQuality
 from rag.retrieval.pool import DEPTH, KEYWORD, Pool, gather
 from rag.retrieval.query import Query, understand
 from rag.retrieval.reranking import CANDIDATES, NoReranking, Reranking, open_reranking
-from rag.retrieval.rewriting import is_follow_up, parts, self_contained
+from rag.retrieval.rewriting import is_follow_up, parts, self_contained, without_instructions
 from rag.retrieval.signals import Head
 from rag.retrieval.why_not import Search, reason
 from rag.settings import Settings
@@ -61,7 +61,7 @@ class HybridRetriever:
         started = time.perf_counter()
         snapshot = self._collection.snapshot(request.as_of)
         allowed = snapshot.allowed(request.groups, request.filter)
-        earlier, question = self_contained(request.question, request.history)
+        earlier, question = self_contained(without_instructions(request.question), request.history)
         queries = [understand(question, self._synonyms, fading=earlier)]
         split = parts(question)
         for before, part in pairwise(("", *split)) if len(split) > 1 else ():

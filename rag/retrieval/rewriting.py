@@ -43,6 +43,15 @@ _JOINS = re.compile(
     re.IGNORECASE,
 )
 
+# How to answer, said after the question: "If there is none, say so.", "Answer in one sentence.", 请用一句话回答。
+_INSTRUCTS = re.compile(
+    r"(?:please\s+)?(?:if\b[^?]*\b(?:state|say|explain|tell|mention|indicate|answer|reply)\b[^?]*"
+    r"|(?:answer|reply|respond)\b[^?]*|(?:briefly\s+)?explain(?:\s+(?:why|briefly|your\s+\w+))?|be (?:brief|short|concise|precise))\s*[.!]?"
+    r"|(?:请|如果?|若)[^？?]*(?:回答|作答|答复|说明|指出|解释)[^？?]{0,12}",
+    re.IGNORECASE,
+)
+_SENTENCE_ENDS = re.compile(r"(?<=[?？!！。])\s*|(?<=\.)\s+")
+
 # Several things asked for without being several questions: "the GDP of Macao and Hong Kong", "the date and place of the launch", "which cities".
 _JOINED_ZH = frozenset(["和", "与", "及", "以及", "跟"])
 _ASKING_ZH = re.compile(r"什么|多少|谁|哪|几[个天名次元家]|如何|怎")
@@ -141,10 +150,17 @@ def _is_plain(text: str, match: re.Match[str]) -> bool:
     return len(before) >= 2 and word in ("that", "they", "their", "them", "he", "she", "his", "her", "him", "its")
 
 
+def without_instructions(question: str) -> str:
+    """The question without what it says after its first sentence about how to answer: nothing of that stands in a document."""
+    sentences = [s for s in _SENTENCE_ENDS.split(question.strip()) if s]
+    kept = [s for at, s in enumerate(sentences) if at == 0 or not _INSTRUCTS.fullmatch(s)]
+    return question.strip() if len(kept) == len(sentences) else " ".join(kept)
+
+
 def parts(question: str) -> tuple[str, ...]:
     """The questions in a question of several parts, at most `MAX_PARTS`; one that is all there is comes back alone."""
     found: list[str] = []
-    for sentence in _PART_ENDS.split(question.strip()):
+    for sentence in _PART_ENDS.split(without_instructions(question)):
         found += [p.strip(" ,，;；") for p in _JOINS.split(sentence) if p and p.strip(" ,，;；?？")]
     asked = [p for p in found if len(tokenize(p)) >= 2 and not _ASIDE.fullmatch(p)]
     return tuple(asked[:MAX_PARTS]) if len(asked) > 1 else (question,)
@@ -152,6 +168,7 @@ def parts(question: str) -> tuple[str, ...]:
 
 def asks_for_several(question: str) -> bool:
     """Whether the answer has more than one thing to say: a question of several parts, of one part about two things, or for a list."""
+    question = without_instructions(question)
     if len(parts(question)) > 1 or _EACH.search(question) or _NAMES_JOINED.search(question):
         return True
     if len(_ASKING_ZH.findall(question)) > 1:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rag.retrieval.rewriting import asks_for_several, is_follow_up, parts, self_contained
+from rag.retrieval.rewriting import (
+    asks_for_several,
+    is_follow_up,
+    parts,
+    self_contained,
+    without_instructions,
+)
 from rag.types import Message
 
 ALONE = [
@@ -115,3 +121,32 @@ def test_several_things_are_asked_for(question: str) -> None:
 )
 def test_one_thing_is_asked_for(question: str) -> None:
     assert not asks_for_several(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        ("Is there a bonus? If there is none, then say so and explain why.", "Is there a bonus?"),
+        ("Is the 0.5 L bottle in stock? Please answer in German.", "Is the 0.5 L bottle in stock?"),
+        ("年假几天？如果没有规定，请说明。", "年假几天？"),
+        ("报销限额是多少？请用一句话回答。", "报销限额是多少？"),
+    ],
+)
+def test_how_to_answer_is_not_searched(question: str, kept: str) -> None:
+    assert without_instructions(question) == kept
+    assert parts(question) == (question,) and not asks_for_several(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "If the pump fails, what do I say?",
+        "How many days? And if I leave, who answers for them?",
+        "What is the limit? Give the legal basis.",
+        "如何答复投诉？请问谁负责回答？",
+        "Explain the travel policy.",
+        "",
+    ],
+)
+def test_what_is_asked_stays(question: str) -> None:
+    assert without_instructions(question) == question
