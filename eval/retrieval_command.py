@@ -58,7 +58,7 @@ def _run(args: Namespace) -> int:
     settings = Settings.load(home=args.home)
     collection = pooled_collection(folders, settings)
     settings = settings.with_changes(collection=collection)
-    with Services(settings) as services:
+    with Services(settings, lasting=True) as services:
         fields = _remembering(services.fields())
         engines = {name: _engine(services, fields, name) for name in runs}
         progress = _Progress(len(runs) * len(queries))

@@ -46,9 +46,9 @@ Say = Callable[[Probe], Said]
 def rag(generator: Generator, settings: Settings, seed: int) -> Say:
     """The service's answering with the embedders of the settings, over given documents in the place of what a search found. Nothing is
     refused for want of confidence: the threshold is the report's."""
-    fields = open_fields(card(settings), settings)
+    fields = open_fields(card(settings), settings, lasting=True)
     languages = {f.name: f.languages for f in fields.card.fields}
-    relevance = SentenceRelevance(languages, fields.embedders, fields.bulk)
+    relevance = SentenceRelevance(languages, fields.embedders)
     similarity = sentence_similarity(fields.embedders)
 
     def say(probe: Probe) -> Said:

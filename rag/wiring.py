@@ -21,8 +21,8 @@ class Services:
     """What the commands, the service and the evaluation work with. Thread-safe; close it when done."""
 
     def __init__(self, settings: Settings, *, lasting: bool = False) -> None:
-        """`lasting` is said by a process that answers many questions: it opens the engine that embeds many passages fastest, which
-        takes a second or two and 100 MB a model, for the sentences of the hits."""
+        """`lasting` is said by a process that answers many questions: it embeds with the engine that is fastest for many passages, which
+        takes a second or two to open."""
         self.settings = settings
         self._lasting = lasting
         self._lock = RLock()
@@ -65,7 +65,7 @@ class Services:
         collection = self.collection(name)
         with self._lock:
             if collection.name not in self._fields:
-                self._fields[collection.name] = open_fields(collection.card, self.settings)
+                self._fields[collection.name] = open_fields(collection.card, self.settings, lasting=self._lasting)
             return self._fields[collection.name]
 
     def retriever(self, name: str | None = None) -> Retriever:
@@ -114,8 +114,7 @@ class Services:
             known = name or self.settings.collection
             if known not in self._relevances:
                 languages = {f.name: f.languages for f in fields.card.fields}
-                passages = fields.bulk if self._lasting else None
-                self._relevances[known] = SentenceRelevance(languages, fields.embedders, passages)
+                self._relevances[known] = SentenceRelevance(languages, fields.embedders)
             return self._relevances[known]
 
     def for_collection(self, name: str | None) -> Services:

@@ -46,17 +46,10 @@ class Relevance(Protocol):
 class SentenceRelevance:
     """Relevance by cosines. Thread-safe."""
 
-    def __init__(
-        self,
-        languages: Mapping[str, Sequence[str]],
-        embedders: Mapping[str, Embedder],
-        passages: Mapping[str, Embedder] | None = None,
-    ) -> None:
-        """`languages` of each vector field, as on the collection's card; `embedders` by field. `passages` are the same models on
-        an engine that is faster for forty sentences at a time, if there is one."""
+    def __init__(self, languages: Mapping[str, Sequence[str]], embedders: Mapping[str, Embedder]) -> None:
+        """`languages` of each vector field, as on the collection's card; `embedders` by field."""
         self._languages = languages
         self._embedders = embedders
-        self._passages = embedders if passages is None else passages
         self._kept: Kept[tuple[str, str], Vectors] = Kept(KEPT)
         self._asked: Kept[tuple[str, str], Vectors] = Kept(ASKED)
 
@@ -92,7 +85,7 @@ class SentenceRelevance:
 
     def _vectors(self, field: str, texts: Sequence[str]) -> Vectors:
         def made(missing: list[tuple[str, str]]) -> Vectors:
-            return self._passages[field].embed_passages([text for _, text in missing])
+            return self._embedders[field].embed_passages([text for _, text in missing])
 
         return np.stack(self._kept.of([(field, t) for t in texts], made))
 

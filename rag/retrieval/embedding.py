@@ -94,8 +94,8 @@ def identity(model: Model) -> Mapping[str, Any]:
 def load_embedder(name_or_folder: str, settings: Settings, *, bulk: bool = False) -> Embedder:
     """The embedder of a catalog name, a hub name or a sentence-transformers folder; weights are fetched if need be.
 
-    `bulk` asks for the engine that is fastest for many passages; a single question is fastest on onnxruntime, which also
-    starts at once. Raises ModelUnavailable.
+    `bulk` asks for the engine that is fastest for many passages, which may take a second or two to open; onnxruntime starts at
+    once. Raises ModelUnavailable.
     """
     if Path(name_or_folder).is_dir():
         return st_embedding.load_st_embedder(name_or_folder, settings)

@@ -68,11 +68,12 @@ def holds(languages: Sequence[str], language: str) -> bool:
 class Fields:
     """Embeds chunks and questions for the fields of a card. Thread-safe; weights are loaded when first needed."""
 
-    def __init__(self, card: Card, load: Callable[[FieldCard, bool], Embedder]) -> None:
+    def __init__(self, card: Card, load: Callable[[FieldCard, bool], Embedder], *, lasting: bool = False) -> None:
+        """`load` opens a field's model, on the engine that is fastest for many passages where it is told True; a `lasting` process has
+        its questions embedded by that one too, which is no slower for them but opens slowly."""
         self.card = card
-        self.embedders: Mapping[str, Embedder] = _Lazy(card.fields, lambda f: load(f, False))
-        # The same models on the engine that is fastest for many passages and opens slowly.
         self.bulk: Mapping[str, Embedder] = _Lazy(card.fields, lambda f: load(f, True))
+        self.embedders: Mapping[str, Embedder] = self.bulk if lasting else _Lazy(card.fields, lambda f: load(f, False))
         # Kept, because what a new thread allocates is new memory to the system: 10 ms more for one question in twenty.
         self._asking = ThreadPoolExecutor(max(1, len(card.fields)), thread_name_prefix="question")
 
@@ -120,8 +121,8 @@ def coder_of(field: FieldCard) -> TokenCoder | None:
     return projection_of(field.model) if "*" in field.languages else None
 
 
-def open_fields(card: Card, settings: Settings) -> Fields:
-    """The fields of a collection, checked against the models as they are now.
+def open_fields(card: Card, settings: Settings, *, lasting: bool = False) -> Fields:
+    """The fields of a collection, checked against the models as they are now, for a process that ends soon or a `lasting` one.
 
     Raises CollectionMismatch naming both values when a model is not the one that made the vectors.
     """
@@ -134,7 +135,7 @@ def open_fields(card: Card, settings: Settings) -> Fields:
         _check(field, embedder.identity)
         return embedder
 
-    return Fields(card, load)
+    return Fields(card, load, lasting=lasting)
 
 
 def _encoding(coder: TokenCoder, hashes: Sequence[str], codes: Callable[[str, bytes], None]) -> TokenVectors:

@@ -92,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.load(home=folder)
         collection = build(Path(folder), args.chunks, settings)
-        retriever = HybridRetriever(collection, open_fields(collection.card, settings), settings)
+        retriever = HybridRetriever(collection, open_fields(collection.card, settings, lasting=True), settings)
         asked = questions(args.questions + 10)
         milliseconds(retriever, asked[:10], True)  # weights and files are read at the first ones
         found = {

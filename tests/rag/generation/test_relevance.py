@@ -72,12 +72,3 @@ def test_sentences_are_compared_within_their_language_and_embedded_once() -> Non
 def test_where_no_field_holds_both_languages_nothing_is_said() -> None:
     relevance = SentenceRelevance({"zh": ("zh",)}, {"zh": Meanings()})
     assert relevance("What does a hotel cost?", [(STAFF, "The hotel is booked by the office.")]).tolist() == [0.0]
-
-
-def test_sentences_go_to_the_engine_for_many_passages_and_the_question_does_not() -> None:
-    one, many = Meanings(), Meanings()
-    relevance = SentenceRelevance({"all": ("*",)}, {"all": one}, {"all": many})
-    near = relevance(
-        "When is the wage paid?", [(STAFF, "The hotel is booked by the office."), (STAFF, "The pay arrives.")]
-    )
-    assert near[1] > 0.9 and len(many.asked) == 2 and one.asked == []

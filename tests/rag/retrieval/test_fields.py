@@ -31,14 +31,14 @@ class Lengths:
         return np.array([len(text), 0], np.float32)
 
 
-def toy(fields: str) -> tuple[Fields, list[str]]:
+def toy(fields: str, *, lasting: bool = False) -> tuple[Fields, list[str]]:
     loaded: list[str] = []
 
     def load(field: FieldCard, bulk: bool) -> Lengths:
         loaded.append(f"{field.name}{' bulk' if bulk else ''}")
         return Lengths(field.name)
 
-    return Fields(card(Settings.load({}, fields=fields)), load), loaded  # type: ignore[arg-type]
+    return Fields(card(Settings.load({}, fields=fields)), load, lasting=lasting), loaded  # type: ignore[arg-type]
 
 
 def chunk(text: str, language: str, title: str = "") -> Chunk:
@@ -84,6 +84,14 @@ def test_many_passages_go_to_the_bulk_engine() -> None:
     fields, loaded = toy("e5")
     fields.embed([chunk("a", "en")] * 500)
     assert loaded == ["e5 bulk"]
+
+
+def test_a_lasting_process_opens_one_engine_only() -> None:
+    fields, loaded = toy("bge+e5", lasting=True)
+    fields.question("what", "en")
+    fields.embed([chunk("a", "en")] * 500)
+    fields.embed([chunk("a", "en")])
+    assert sorted(loaded) == ["bge-en bulk", "e5 bulk"]
 
 
 def test_progress_adds_up_to_the_vectors_needed() -> None:
