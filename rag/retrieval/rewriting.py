@@ -47,7 +47,8 @@ _JOINS = re.compile(
 _INSTRUCTS = re.compile(
     r"(?:please\s+)?(?:if\b[^?]*\b(?:state|say|explain|tell|mention|indicate|answer|reply)\b[^?]*"
     r"|(?:answer|reply|respond)\b[^?]*|(?:briefly\s+)?explain(?:\s+(?:why|briefly|your\s+\w+))?|be (?:brief|short|concise|precise))\s*[.!]?"
-    r"|(?:请|如果?|若)[^？?]*(?:回答|作答|答复|说明|指出|解释)[^？?]{0,12}",
+    r"|(?:如果?|若)[^？?]*(?:回答|作答|答复|说明|指出|解释)(?:理由|原因)?[。！!]?|请[^？?]{0,12}(?:回答|作答|答复)[。！!]?"
+    r"|请(?:简要|简单)?(?:说明|解释)(?:理由|原因)?[。！!]?",
     re.IGNORECASE,
 )
 _SENTENCE_ENDS = re.compile(r"(?<=[?？!！。])\s*|(?<=\.)\s+")
@@ -151,9 +152,10 @@ def _is_plain(text: str, match: re.Match[str]) -> bool:
 
 
 def without_instructions(question: str) -> str:
-    """The question without what it says after its first sentence about how to answer: nothing of that stands in a document."""
+    """The question without what it says, after its question mark, about how to answer: nothing of that stands in a document."""
     sentences = [s for s in _SENTENCE_ENDS.split(question.strip()) if s]
-    kept = [s for at, s in enumerate(sentences) if at == 0 or not _INSTRUCTS.fullmatch(s)]
+    asked = next((at for at, s in enumerate(sentences) if s[-1] in "?？"), len(sentences))
+    kept = [s for at, s in enumerate(sentences) if at <= asked or not _INSTRUCTS.fullmatch(s)]
     return question.strip() if len(kept) == len(sentences) else " ".join(kept)
 
 

@@ -145,6 +145,9 @@ def test_how_to_answer_is_not_searched(question: str, kept: str) -> None:
         "What is the limit? Give the legal basis.",
         "如何答复投诉？请问谁负责回答？",
         "Explain the travel policy.",
+        "I am a contractor. Please answer how long probation is.",
+        "我是新员工。请说明报销流程。",
+        "报销限额是多少？请说明报销流程。",
         "",
     ],
 )
