@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rag.storage.collection import Collection
 
 FileKey = tuple[str, str]  # root, path
-READING = "2"  # version of the readers and of cleaning: another one makes everything be read again
+READING = "3"  # version of the readers and of cleaning: another one makes everything be read again
 _RACY = 2_000_000_000  # nanoseconds: a file changed this close before it was read may change again within the same time stamp
 
 

@@ -19,9 +19,11 @@ _TITLES, _DATES, _AUTHORS = (
     ("author", "authors", "owner", "作者"),
 )
 _TAG = re.compile(r"<[^>]{0,2000}>")
+_ELEMENT = re.compile(r"</?[A-Za-z][^<>]{0,200}>")  # in a title, where a "<" may be one
 # What site generators fill in, as the target of a link or by itself; what stands in code is the text.
 _TEMPLATE = re.compile(
     r"(?P<code>```.*?```|~~~.*?~~~|`[^`\n]*`)"
+    r"|(?P<comment>\{%-?\s*comment\b.{0,400}?%\}.{0,20000}?\{%-?\s*endcomment\s*-?%\})"
     r"|(?<=\]\()\s*(?P<target>\{[%{].{1,400}?[%}]\}[^)\s]*)"
     r"|(?P<tag>\{%.{1,400}?%\}|\{\{[<%].{1,400}?[>%]\}\})",
     re.DOTALL,
@@ -43,7 +45,8 @@ def read(source: Source) -> Iterator[Parsed]:
     if not builder.length:
         raise Skip("empty file")
     pick = lambda names: next((facts[n] for n in names if facts.get(n)), None)  # noqa: E731
-    yield builder.build("markdown", pick(_TITLES) or title or name, date=pick(_DATES), author=pick(_AUTHORS))
+    named = _ELEMENT.sub("", pick(_TITLES) or "").strip()
+    yield builder.build("markdown", named or title or name, date=pick(_DATES), author=pick(_AUTHORS))
 
 
 def front_matter(text: str) -> tuple[dict[str, str], str]:
@@ -104,6 +107,8 @@ def _words_of(found: re.Match[str]) -> str:
         return found["code"]
     if found["target"]:
         return "#"
+    if found["comment"]:
+        return ""
     quoted = [a or b for a, b in _QUOTED.findall(found["tag"])]
     return " ".join(q for q in quoted if " " in q or not re.search(r"[/.]", q))
 

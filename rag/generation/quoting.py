@@ -39,7 +39,7 @@ _WHEN = (
 )
 _WANTS = [
     ("quantity", re.compile(r"\bhow (?:many|much|long|old|far|often|high|large|big)\b|\bwhat (?:percentage|share|number|amount)\b|多少|几[个天年月次人名台元小]|多[大长久高重远]|百分之几")),
-    ("date", re.compile(_WHEN + r"|\b(?:what|which) (?:year|date|day|month|time)\b|什么时候|何时|哪[一]?[年天月日]|几[月号点]|什么时间|截止(?:日期|时间)")),
+    ("date", re.compile(_WHEN + r"|\b(?:what|which) (?:year|date|day|month|time)\b|" + _FIRST + r"\bwhat(?:'s| is| was| are| were) (?:the|its|his|her|their|our|my|your) (?:[\w'-]+ ){0,3}dates?\b(?! format)|什么时候|何时|哪[一]?[年天月日]|几[月号点]|什么时间|截止(?:日期|时间)")),
     ("name", re.compile(_FIRST + r"\b(?:who(?:m|se)?|where)\b|\b(?:what|which) (?:city|country|person|team|town)\b|\b(?:last|full) name\b|谁|哪位|哪里|哪座|哪个(?:城市|国家|部门|人)|在哪")),
 ]  # fmt: skip
 
@@ -79,7 +79,9 @@ def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Q
             coverage = sum(weights[t] for t in found) / max(sum(weights.values()), 1e-9)
             said = facts(text)
             hard = (asked.names | asked.identifiers) <= {t for t in asked.names | asked.identifiers if t in folded.replace("-", "") or t in folded or t in around.replace("-", "") or t in around}  # fmt: skip
-            fits = hard and _has(kind, said, asked) and all(any(q.value == w.value for w in said.quantities) for q in asked.quantities if q.unit)  # fmt: skip
+            # A cut-off beginning ("... has snagged the role of") names everyone but who did it.
+            whole = kind != "name" or not text[:1].islower()
+            fits = hard and whole and _has(kind, said, asked) and all(any(q.value == w.value for w in said.quantities) for q in asked.quantities if q.unit)  # fmt: skip
             quote = Quote(n, (a, b), text, coverage, fits)
             if best is None or (quote.fits, quote.coverage) > (best.fits, best.coverage):
                 best = quote

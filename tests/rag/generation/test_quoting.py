@@ -22,6 +22,12 @@ def test_a_name_that_no_source_has_does_not_fit() -> None:
     assert quote is not None and not quote.fits
 
 
+def test_a_sentence_whose_beginning_is_cut_off_does_not_tell_who() -> None:
+    cut = hit(1, "Nov 6 ... has got the role of the auditor beside Karl Berg. In November Jonas Lind was named as auditor.", "News")
+    quote = best_quote("Who has got the role of the auditor?", [cut])
+    assert quote is not None and quote.text.startswith("In November")
+
+
 def test_an_answer_that_repeats_the_question_says_nothing() -> None:
     assert says_nothing_new("The hotel has a limit in Oslo [1].", "What is the limit of the hotel in Oslo?")
     assert not says_nothing_new("The limit is 2,150 kroner [1].", "What is the limit of the hotel in Oslo?")
@@ -50,6 +56,10 @@ def test_a_one_word_answer_can_be_the_name_that_was_asked_for() -> None:
         ("When was the depot opened?", "date"),
         ("And the new office opens when?", "date"),
         ("Since when do we pay by card?", "date"),
+        ("What is the release date of the new terminal?", "date"),
+        ("What's the due date of an invoice?", "date"),
+        ("What is the date format of an invoice?", ""),
+        ("What is paid on the dates of a strike?", ""),
         ("Who led the project when it began?", "name"),
         ("What is paid when a baby is born?", ""),
         ("When a parcel is lost, what is a customer paid?", ""),
