@@ -61,11 +61,12 @@ class Quote:
 
 
 def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Quote | None:
-    """The sentence that speaks most of the question; `only` looks at one source. None when no source is in its language."""
+    """The sentence that speaks most of the question; `only` looks at one source, which is known to answer: there a fact of the kind that is
+    asked for comes before words of the question. None when no source is in its language."""
     asked = facts(question)
     weights = question_weights(question, asked)
     kind = wanted_kind(question)
-    best: Quote | None = None
+    best: tuple[tuple[bool, bool, float], Quote] | None = None
     for n, hit in enumerate(hits, 1):
         if (only is not None and n != only) or prompt_language(hit.chunk.text) != prompt_language(question):
             continue
@@ -79,13 +80,13 @@ def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Q
             coverage = sum(weights[t] for t in found) / max(sum(weights.values()), 1e-9)
             said = facts(text)
             hard = (asked.names | asked.identifiers) <= {t for t in asked.names | asked.identifiers if t in folded.replace("-", "") or t in folded or t in around.replace("-", "") or t in around}  # fmt: skip
-            # A cut-off beginning ("... has snagged the role of") names everyone but who did it.
-            whole = kind != "name" or not text[:1].islower()
-            fits = hard and whole and _has(kind, said, asked) and all(any(q.value == w.value for w in said.quantities) for q in asked.quantities if q.unit)  # fmt: skip
-            quote = Quote(n, (a, b), text, coverage, fits)
-            if best is None or (quote.fits, quote.coverage) > (best.fits, best.coverage):
-                best = quote
-    return best
+            # A cut-off beginning ("... has got the role of") names everyone but who did it.
+            answers = _has(kind, said, asked) and (kind != "name" or not text[:1].islower())
+            fits = hard and answers and all(any(q.value == w.value for w in said.quantities) for q in asked.quantities if q.unit)  # fmt: skip
+            rank = (fits, answers and only is not None, coverage)
+            if best is None or rank > best[0]:
+                best = rank, Quote(n, (a, b), text, coverage, fits)
+    return best and best[1]
 
 
 def with_unit(answer: str, hits: Sequence[Hit], question: str) -> str:

@@ -34,7 +34,7 @@ class Signals:
 
 
 # Fitted on answers to 144 questions of corpus/golden, 41 of them without an answer in the documents, "confirmed" added later to all 243; what
-# is more likely than about two to one to be wrong is refused (docs/bench/answers.md).
+# is more likely than about three to one to be wrong is refused (docs/bench/answers.md).
 DEFAULT_WEIGHTS = {
     "aim": 0.3,
     "coverage": 0.8,
@@ -46,7 +46,7 @@ DEFAULT_WEIGHTS = {
     "confirmed": 2.0,
 }
 DEFAULT_BIAS = -2.7
-DEFAULT_THRESHOLD = 0.3
+DEFAULT_THRESHOLD = 0.25
 FOREIGN = 0.6  # coverage that a source in another language is taken to have
 
 

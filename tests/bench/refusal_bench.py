@@ -38,7 +38,7 @@ from tests.bench.evidence_bench import wilson
 
 Matrix = NDArray[np.float64]
 RIDGE = 0.3
-THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
+THRESHOLDS = (0.2, 0.25, 0.3, 0.4)
 
 
 class Alone:

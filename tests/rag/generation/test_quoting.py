@@ -28,6 +28,13 @@ def test_a_sentence_whose_beginning_is_cut_off_does_not_tell_who() -> None:
     assert quote is not None and quote.text.startswith("In November")
 
 
+def test_of_a_source_that_answers_the_fact_asked_for_is_quoted_before_words_of_the_question() -> None:
+    card = hit(1, "Release date. October 27, 2017 ; No. of players. Single ; Publisher. Nordby ; Nordby rating. Everyone.", "Cards")
+    question = "What is the release date of Harbour Tales by Nordby?"
+    assert (told := best_quote(question, [card], only=1)) is not None and told.text.startswith("October 27, 2017")
+    assert (near := best_quote(question, [card])) is not None and "Nordby" in near.text
+
+
 def test_an_answer_that_repeats_the_question_says_nothing() -> None:
     assert says_nothing_new("The hotel has a limit in Oslo [1].", "What is the limit of the hotel in Oslo?")
     assert not says_nothing_new("The limit is 2,150 kroner [1].", "What is the limit of the hotel in Oslo?")
