@@ -81,7 +81,9 @@ Write `{% page "/x/" %}` for a link:
 
 
 def test_a_title_in_front_matter_loses_its_tags_and_keeps_its_signs() -> None:
-    found = read_one("travel.md", b"---\ntitle: Set up <em>before</em> day 1, with x < 5 and y > 3\n---\nText of the page.")
+    found = read_one(
+        "travel.md", b"---\ntitle: Set up <em>before</em> day 1, with x < 5 and y > 3\n---\nText of the page."
+    )
     assert found.title == "Set up before day 1, with x < 5 and y > 3"
 
 

@@ -23,13 +23,21 @@ def test_a_name_that_no_source_has_does_not_fit() -> None:
 
 
 def test_a_sentence_whose_beginning_is_cut_off_does_not_tell_who() -> None:
-    cut = hit(1, "Nov 6 ... has got the role of the auditor beside Karl Berg. In November Jonas Lind was named as auditor.", "News")
+    cut = hit(
+        1,
+        "Nov 6 ... has got the role of the auditor beside Karl Berg. In November Jonas Lind was named as auditor.",
+        "News",
+    )
     quote = best_quote("Who has got the role of the auditor?", [cut])
     assert quote is not None and quote.text.startswith("In November")
 
 
 def test_of_a_source_that_answers_the_fact_asked_for_is_quoted_before_words_of_the_question() -> None:
-    card = hit(1, "Release date. October 27, 2017 ; No. of players. Single ; Publisher. Nordby ; Nordby rating. Everyone.", "Cards")
+    card = hit(
+        1,
+        "Release date. October 27, 2017 ; No. of players. Single ; Publisher. Nordby ; Nordby rating. Everyone.",
+        "Cards",
+    )
     question = "What is the release date of Harbour Tales by Nordby?"
     assert (told := best_quote(question, [card], only=1)) is not None and told.text.startswith("October 27, 2017")
     assert (near := best_quote(question, [card])) is not None and "Nordby" in near.text
