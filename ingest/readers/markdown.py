@@ -23,7 +23,7 @@ _ELEMENT = re.compile(r"</?[A-Za-z][^<>]{0,200}>")  # in a title, where a "<" ma
 # What site generators fill in, as the target of a link or by itself; what stands in code is the text.
 _TEMPLATE = re.compile(
     r"(?P<code>```.*?```|~~~.*?~~~|`[^`\n]*`)"
-    r"|(?P<comment>\{%-?\s*comment\b.{0,400}?%\}.{0,20000}?\{%-?\s*endcomment\s*-?%\})"
+    r"|(?P<comment>\{%-?\s*comment\b[^%]{0,100}%\}.{0,20000}?\{%-?\s*endcomment\s*-?%\})"
     r"|(?<=\]\()\s*(?P<target>\{[%{].{1,400}?[%}]\}[^)\s]*)"
     r"|(?P<tag>\{%.{1,400}?%\}|\{\{[<%].{1,400}?[>%]\}\})",
     re.DOTALL,

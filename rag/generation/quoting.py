@@ -61,7 +61,7 @@ class Quote:
 
 
 def best_quote(question: str, hits: Sequence[Hit], only: int | None = None) -> Quote | None:
-    """The sentence that speaks most of the question; `only` looks at one source, which is known to answer: there a fact of the kind that is
+    """The sentence that speaks most of the question; `only` looks at one source, which is taken to answer: there a fact of the kind that is
     asked for comes before words of the question. None when no source is in its language."""
     asked = facts(question)
     weights = question_weights(question, asked)
