@@ -121,11 +121,15 @@ def check_file(folder: Path, file: FileRow) -> None:
             digest = hashlib.file_digest(f, "sha256").hexdigest()
             size = f.tell()
     except FileNotFoundError as e:
-        raise CorruptCollection(f"{path}: missing; restore the collection from a backup") from e
+        raise _missing(path) from e
     if size != file.bytes:
         raise CorruptCollection(f"{path}: {size} bytes where {file.bytes} belong; restore the collection from a backup")
     if digest != file.sha256:
         raise CorruptCollection(f"{path}: damaged, its digest does not match; restore the collection from a backup")
+
+
+def _missing(path: Path) -> CorruptCollection:
+    return CorruptCollection(f"{path}: missing; restore the collection from a backup")
 
 
 def merge(
@@ -172,8 +176,11 @@ def _packed(arrays: Mapping[str, NDArray[np.generic]]) -> Iterator[Bytes]:
 
 def _unpacked(path: Path) -> dict[str, NDArray[np.generic]]:
     """The arrays, read-only, mapped."""
-    with path.open("rb") as f:
-        data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        with path.open("rb") as f:
+            data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError as e:  # removed by another process since it was checked
+        raise _missing(path) from e
     if data[: len(_MAGIC)] != _MAGIC:
         raise CorruptCollection(f"{path}: not a segment of this format; restore the collection from a backup")
     start = len(_MAGIC) + 8

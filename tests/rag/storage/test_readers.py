@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rag.storage import compaction, segments
 from rag.storage.collection import Collection
 from rag.storage.home import Home
 from tests.rag.storage.stores import parts, vector
@@ -76,3 +77,30 @@ def test_reading_needs_no_writer_and_leaves_no_garbage(collection: Collection, t
     reader.close()
     names = sorted(p.name for p in (tmp_path / "home/collections/default").iterdir())
     assert names == ["commit.lock", "compact.lock", "head.json", "segments", "store.sqlite", "writer.lock"]
+
+
+def test_files_that_a_compaction_removes_while_they_are_opened_are_looked_for_anew(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        with collection.writer() as writer:
+            writer.put(*parts(f"d{number}", f"common of{number}"))
+            writer.commit()
+    reader = Home(collection.folder.parent.parent).open("default")
+    opening = segments._unpacked
+    opened: list[Path] = []
+
+    def late(path: Path) -> object:
+        opened.append(path)
+        if len(opened) == 1:
+            compaction.compact(collection, everything=True)
+            compaction.sweep(collection)
+            assert not path.exists()
+        return opening(path)
+
+    monkeypatch.setattr(segments, "_unpacked", late)
+    found = reader.snapshot()
+    assert sorted(c.text for c in found.chunks(found.keyword(["common"], found.allowed(None), 9).ids)) == [
+        f"common of{n}" for n in range(3)
+    ]
+    reader.close()
